@@ -1,0 +1,145 @@
+// Where the database is and how long to wait for it: a libpq connection string with bounds on every wait.
+
+internal import CLibPQ
+
+/// How to reach the database.
+///
+/// Defaults that the connection string may override: `keepalives_idle=10`, `keepalives_interval=5`, `keepalives_count=3`,
+/// `tcp_user_timeout=20000`, so that a dead network is noticed within 25 seconds on either side (the server's side is set
+/// by `options`, before those of the string); `client_encoding` is always UTF-8, the session's time zone UTC.
+public struct ConnectionConfiguration: Sendable {
+    /// The session's name in `pg_stat_activity`. Overrides the connection string's.
+    public var applicationName: String?
+    /// The longest wait for one server, from the first packet to a usable session. `connect_timeout`, else 10 seconds.
+    public var connectTimeout: Duration
+    /// The longest that the server works on one statement (its `statement_timeout`). A call that isn't answered five
+    /// seconds after this time ends the connection. 60 seconds; at least 1 millisecond.
+    public var statementTimeout: Duration = .seconds(60)
+
+    private let given: [String: String]
+
+    /// Reads a libpq connection string.
+    ///
+    /// - Parameter url: a URI (`postgresql://user:password@host1:5432,host2:5432/name?target_session_attrs=read-write`)
+    ///   or `key=value` pairs. What it doesn't say comes from libpq's own environment variables and defaults.
+    /// - Throws: `.invalidConfiguration`.
+    public init(url: String) throws(PostgreSQLError) {
+        var text: UnsafeMutablePointer<CChar>?
+        guard let options = PQconninfoParse(url, &text) else {
+            defer { PQfreemem(text) }
+            throw Self.invalid(Self.withoutQuotedParts(ConnectionHandle.sentence(text)))
+        }
+        defer { PQconninfoFree(options) }
+        var given: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val { given[String(cString: keyword)] = String(cString: value) }
+            option += 1
+        }
+        self.given = given
+        self.connectTimeout = .seconds(10)
+        if let text = given["connect_timeout"], !text.isEmpty {
+            guard let seconds = Int32(text) else {
+                throw Self.invalid("connect_timeout isn't a whole number of seconds.")
+            }
+            // To libpq zero or less means for ever, which nothing here waits.
+            if seconds > 0 { connectTimeout = .seconds(seconds) }
+        }
+        let ports = Self.list(given["port"])
+        let hosts = max(Self.list(given["host"]).count, Self.list(given["hostaddr"]).count)
+        if ports.count > 1 && ports.count != hosts {
+            throw Self.invalid("It has \(ports.count) ports for \(hosts) hosts.")
+        }
+    }
+
+    // MARK: What libpq is told
+
+    /// One server to try.
+    struct Attempt {
+        let server: String
+        let parameters: [(keyword: String, value: String)]
+    }
+
+    /// The servers in the order to try them in. libpq would go through the list itself, but when driven without blocking
+    /// it has no time limit for each server, and one that answers nothing would hide the others.
+    var attempts: [Attempt] {
+        let names = Self.list(given["host"])
+        let addresses = Self.list(given["hostaddr"])
+        let ports = Self.list(given["port"])
+        let count = max(names.count, addresses.count, 1)
+        var order = Array(0..<count)
+        if given["load_balance_hosts"] == "random" { order.shuffle() }
+        let wanted = given["target_session_attrs"]
+        let passes = wanted == "prefer-standby" && count > 1 ? ["standby", "any"] : [wanted]
+        return passes.flatMap { wanted in
+            order.map { index in
+                var parameters = common
+                parameters["target_session_attrs"] = wanted
+                let name = index < names.count ? names[index] : nil
+                let address = index < addresses.count ? addresses[index] : nil
+                let port = ports.count == 1 ? ports[0] : index < ports.count ? ports[index] : nil
+                parameters["host"] = name
+                parameters["hostaddr"] = address
+                parameters["port"] = port
+                let place = [name ?? address ?? "the default host", port ?? ""]
+                let server = place.filter { !$0.isEmpty }.joined(separator: ":")
+                return Attempt(server: server, parameters: parameters.map { ($0.key, $0.value) })
+            }
+        }
+    }
+
+    private var common: [String: String] {
+        var parameters = [
+            "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000",
+        ]
+        parameters.merge(given) { _, given in given }
+        parameters["client_encoding"] = "UTF8"
+        parameters["load_balance_hosts"] = nil
+        if let applicationName { parameters["application_name"] = applicationName }
+        let options = [
+            "-c statement_timeout=\(statementTimeout.settingMilliseconds)",
+            "-c timezone=UTC -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+            given["options"],
+        ]
+        parameters["options"] = options.compactMap(\.self).joined(separator: " ")
+        return parameters
+    }
+
+    /// A comma-separated list of libpq's, in which an empty item has a meaning; empty when nothing was given.
+    private static func list(_ text: String?) -> [String] {
+        guard let text, !text.isEmpty else { return [] }
+        return text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    // MARK: Errors without secrets
+
+    private static func invalid(_ message: String) -> PostgreSQLError {
+        PostgreSQLError(
+            .invalidConfiguration, during: "reading the connection string", message,
+            advice: "Write it as postgresql://user:password@host:port/database, with special characters as %XX.",
+            isConnectionUsable: false)
+    }
+
+    /// libpq quotes what it can't parse, which may be a piece of the password.
+    private static func withoutQuotedParts(_ text: String) -> String {
+        text.split(separator: "\"", omittingEmptySubsequences: false).enumerated()
+            .map { $0.offset.isMultiple(of: 2) ? String($0.element) : "…" }
+            .joined(separator: "\"")
+    }
+}
+
+extension ConnectionConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Where it connects to and as whom; never the password.
+    public var description: String {
+        let hosts = attempts.map(\.server)
+        let distinct = hosts.enumerated().filter { hosts.firstIndex(of: $0.element) == $0.offset }.map(\.element)
+        let user = given["user"].map { "\($0)@" } ?? ""
+        let database = given["dbname"].map { "/\($0)" } ?? ""
+        return "postgresql://\(user)\(distinct.joined(separator: ","))\(database)"
+    }
+
+    public var debugDescription: String { description }
+
+    /// Keeps the password out of `dump`.
+    public var customMirror: Mirror { Mirror(self, children: ["description": description]) }
+}
