@@ -13,14 +13,24 @@ let package = Package(
     name: "order-worker",
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+
     ],
     targets: [
         .systemLibrary(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "SocketExecutor", swiftSettings: settings),
+        .target(
+            name: "AMQP",
+            dependencies: ["CRabbitMQ", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
         .target(
             name: "PostgreSQL",
             dependencies: ["CLibPQ", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .testTarget(
             name: "PostgreSQLTests", dependencies: ["PostgreSQL", .product(name: "Logging", package: "swift-log")],

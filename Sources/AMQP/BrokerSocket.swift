@@ -1,0 +1,248 @@
+// librabbitmq's connection: opening it, logging in, and moving single frames without blocking.
+
+internal import CRabbitMQ
+internal import Glibc
+
+/// Owns a connection of librabbitmq's. It must be used by one thread at a time.
+///
+/// librabbitmq can block for ever in a send while the broker doesn't read. Three things prevent that: a frame is sent
+/// only after ``isWritable`` said that a third of the kernel's send buffer is free, frames are small against that
+/// buffer, and should the kernel still not take one, `TCP_USER_TIMEOUT` breaks the connection after the operation
+/// timeout. Its timers for heartbeats are off, since they send in the same way; ``Link`` serves heartbeats.
+final class BrokerSocket {
+    /// The most that may be sent after ``isWritable`` said yes, before it must be asked again. The last frame may
+    /// exceed it.
+    static let burst = 65_536
+    /// Asks for a fourth of what the kernel grants by default (`net.core.wmem_max`, doubled for its own use).
+    private static let sendBufferSize = 262_144
+    private static let largestFrame = 32_768
+
+    let descriptor: Int32
+    /// What the broker and we agreed on; `nil` when the broker wants none.
+    let heartbeat: Duration?
+    /// The largest frame either side may send, in bytes.
+    let frameMaximum: Int
+
+    private let connection: amqp_connection_state_t
+    private let operation: String
+    private let arena = EncodingArena()
+    /// The channel of the frame that was read last and not released.
+    private var readChannel: amqp_channel_t?
+
+    /// Connects and logs in. Blocks up to the connect timeout for each, apart from the look-up of the name.
+    init(address: BrokerAddress, configuration: ConnectionConfiguration) throws(AMQPError) {
+        operation = "using the connection to \(address)"
+        guard let connection = amqp_new_connection() else {
+            throw AMQPError(.connectionFailed, during: "connecting to \(address)", cause: "out of memory")
+        }
+        self.connection = connection
+        do throws(AMQPError) {
+            descriptor = try Self.open(connection, address, configuration)
+            try Self.logIn(connection, address, configuration)
+            let agreed = amqp_get_heartbeat(connection)
+            let status = amqp_tune_connection(
+                connection, amqp_get_channel_max(connection), amqp_get_frame_max(connection), 0)
+            try Self.check(status, .connectionFailed, during: "connecting to \(address)")
+            // Nothing below throws: once all members have values, a throw would run `deinit` too.
+            heartbeat = agreed > 0 ? .seconds(agreed) : nil
+            frameMaximum = Int(amqp_get_frame_max(connection))
+        } catch {
+            amqp_destroy_connection(connection)
+            throw error
+        }
+    }
+
+    deinit {
+        // Nothing that closing does may wait for the broker.
+        shutdown(descriptor, Int32(SHUT_RDWR))
+        amqp_destroy_connection(connection)
+    }
+
+    private static func check(_ status: Int32, _ code: AMQPError.Code, during operation: String) throws(AMQPError) {
+        if status < 0 {
+            throw AMQPError(code, during: operation, cause: String(cString: amqp_error_string2(status)))
+        }
+    }
+
+    private static func timeval(_ duration: Duration) -> Glibc.timeval {
+        let milliseconds = max(1, duration.milliseconds)
+        return .init(tv_sec: Int(milliseconds / 1000), tv_usec: Int(milliseconds % 1000 * 1000))
+    }
+
+    // MARK: Opening
+
+    private static func open(
+        _ connection: amqp_connection_state_t, _ address: BrokerAddress, _ configuration: ConnectionConfiguration
+    ) throws(AMQPError) -> Int32 {
+        let operation = "connecting to \(address)"
+        let socket = address.usesTLS ? amqp_ssl_socket_new(connection) : amqp_tcp_socket_new(connection)
+        guard let socket else { throw AMQPError(.connectionFailed, during: operation, cause: "no socket was left") }
+        if address.usesTLS { try secure(socket, configuration.tls, during: operation) }
+
+        var timeout = timeval(configuration.connectTimeout)
+        try check(
+            amqp_socket_open_noblock(socket, address.host, Int32(address.port), &timeout), .connectionFailed,
+            during: operation)
+        let descriptor = amqp_get_sockfd(connection)
+        let bound = UInt32(clamping: max(1, configuration.operationTimeout.milliseconds))
+        if crabbitmq_bound_sending(descriptor, Int32(sendBufferSize), bound) != 0 {
+            throw AMQPError(.connectionFailed, during: operation, cause: String(cString: strerror(errno)))
+        }
+        return descriptor
+    }
+
+    private static func secure(
+        _ socket: OpaquePointer, _ tls: ConnectionConfiguration.TLS, during operation: String
+    ) throws(AMQPError) {
+        amqp_ssl_socket_set_verify_peer(socket, tls.verifiesBroker ? 1 : 0)
+        amqp_ssl_socket_set_verify_hostname(socket, tls.verifiesBroker ? 1 : 0)
+        try check(
+            amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST), .connectionFailed,
+            during: operation)
+        if tls.verifiesBroker, amqp_ssl_socket_set_cacert(socket, tls.certificateAuthorityFile) < 0 {
+            let cause = "the certificate authorities can't be read from \(tls.certificateAuthorityFile)"
+            throw AMQPError(.connectionFailed, during: operation, cause: cause)
+        }
+        if let own = tls.clientCertificate, amqp_ssl_socket_set_key(socket, own.certificateFile, own.keyFile) < 0 {
+            let cause = "the client certificate can't be read from \(own.certificateFile) and \(own.keyFile)"
+            throw AMQPError(.connectionFailed, during: operation, cause: cause)
+        }
+    }
+
+    private static func logIn(
+        _ connection: amqp_connection_state_t, _ address: BrokerAddress, _ configuration: ConnectionConfiguration
+    ) throws(AMQPError) {
+        let operation = "logging in to \(address)"
+        var timeout = timeval(configuration.connectTimeout)
+        try check(amqp_set_handshake_timeout(connection, &timeout), .connectionFailed, during: operation)
+        let arena = EncodingArena()
+        var properties = arena.table([
+            "connection_name": .string(configuration.connectionName),
+            "capabilities": .table([
+                "publisher_confirms": true, "consumer_cancel_notify": true, "basic.nack": true,
+                "connection.blocked": true,
+            ]),
+        ])
+        let heartbeat = Int32(clamping: min(max(1, configuration.heartbeat.components.seconds), 65_535))
+        // The properties point into the arena.
+        let reply = withExtendedLifetime(arena) {
+            crabbitmq_login_plain(
+                connection, address.virtualHost, Int32(largestFrame), heartbeat, &properties, address.user,
+                address.password)
+        }
+        switch reply.reply_type {
+        case AMQP_RESPONSE_NORMAL:
+            return
+        case AMQP_RESPONSE_SERVER_EXCEPTION:
+            let closing = IncomingFrame(method: reply.reply)
+            guard case .connectionClosed(let code, let text) = closing else {
+                throw AMQPError(.protocol, during: operation, cause: "an unknown answer")
+            }
+            // 403 at this stage: the credentials. 530: the virtual host is missing or forbidden.
+            let meaning = AMQPError.Code(brokerCode: code, text: text, fallback: .connectionFailed)
+            throw AMQPError(
+                code == 403 ? .authenticationFailed : meaning, brokerCode: code, during: operation, cause: text)
+        default:
+            try check(min(-1, reply.library_error), .connectionFailed, during: operation)
+        }
+    }
+
+    // MARK: Sending
+
+    /// Whether ``burst`` bytes can be sent without blocking.
+    var isWritable: Bool { crabbitmq_is_writable(descriptor) != 0 }
+
+    /// Runs `body` with the kernel collecting small frames into large packets.
+    func gathering<Result>(_ body: () throws(AMQPError) -> Result) throws(AMQPError) -> Result {
+        crabbitmq_cork(descriptor, 1)
+        defer { crabbitmq_cork(descriptor, 0) }
+        return try body()
+    }
+
+    func send(_ method: OutgoingMethod) throws(AMQPError) {
+        arena.empty()
+        let status = method.encoded(in: arena) { channel, id, fields in
+            amqp_send_method(connection, channel, id, fields)
+        }
+        try Self.check(status, .connectionClosed, during: operation)
+    }
+
+    func sendHeartbeat() throws(AMQPError) {
+        var frame = amqp_frame_t()
+        frame.frame_type = UInt8(AMQP_FRAME_HEARTBEAT)
+        try send(&frame)
+    }
+
+    /// Sends all of a message that comes before its body.
+    func sendHead(of outgoing: OutgoingMessage) throws(AMQPError) {
+        arena.empty()
+        var method = amqp_basic_publish_t(
+            ticket: 0, exchange: arena.bytes(outgoing.exchange), routing_key: arena.bytes(outgoing.routingKey),
+            mandatory: outgoing.isMandatory ? 1 : 0, immediate: 0)
+        let status = amqp_send_method(connection, 1, AMQP_BASIC_PUBLISH_METHOD, &method)
+        try Self.check(status, .connectionClosed, during: operation)
+
+        var properties = arena.properties(outgoing.message.properties)
+        let bodySize = UInt64(outgoing.message.body.count)
+        let sent: Int32 = withUnsafeMutablePointer(to: &properties) { properties in
+            var frame = amqp_frame_t()
+            frame.frame_type = UInt8(AMQP_FRAME_HEADER)
+            frame.channel = 1
+            frame.payload.properties.class_id = UInt16(AMQP_BASIC_CLASS)
+            frame.payload.properties.body_size = bodySize
+            frame.payload.properties.decoded = UnsafeMutableRawPointer(properties)
+            return amqp_send_frame(connection, &frame)
+        }
+        try Self.check(sent, .connectionClosed, during: operation)
+    }
+
+    /// Sends as much of a body, from `offset`, as fits a frame.
+    ///
+    /// - Returns: how many bytes that was.
+    func sendBody(_ body: [UInt8], from offset: Int) throws(AMQPError) -> Int {
+        // A frame has 8 bytes around its payload.
+        let count = min(body.count - offset, frameMaximum - 8)
+        let status: Int32 = body.withUnsafeBytes { bytes in
+            var frame = amqp_frame_t()
+            frame.frame_type = UInt8(AMQP_FRAME_BODY)
+            frame.channel = 1
+            // librabbitmq only reads it.
+            let start = UnsafeMutableRawPointer(mutating: bytes.baseAddress.map { $0 + offset })
+            frame.payload.body_fragment = amqp_bytes_t(len: count, bytes: start)
+            return amqp_send_frame(connection, &frame)
+        }
+        try Self.check(status, .connectionClosed, during: operation)
+        return count
+    }
+
+    private func send(_ frame: inout amqp_frame_t) throws(AMQPError) {
+        try Self.check(amqp_send_frame(connection, &frame), .connectionClosed, during: operation)
+    }
+
+    // MARK: Receiving
+
+    /// The next frame that has arrived; `nil` when there is none. Heartbeats are swallowed.
+    ///
+    /// A frame's body is valid until ``release()``, which must be called before the next one is read.
+    func nextFrame() throws(AMQPError) -> IncomingFrame? {
+        var frame = amqp_frame_t()
+        var noTime = Glibc.timeval(tv_sec: 0, tv_usec: 0)
+        let status = amqp_simple_wait_frame_noblock(connection, &frame, &noTime)
+        if status == AMQP_STATUS_TIMEOUT.rawValue { return nil }
+        try Self.check(status, .connectionClosed, during: operation)
+        readChannel = frame.channel
+        return IncomingFrame(frame)
+    }
+
+    /// How long ago the broker's last data arrived, heartbeats and unread data included; `nil` if the socket is broken.
+    var silence: Duration? {
+        let milliseconds = crabbitmq_milliseconds_since_data(descriptor)
+        return milliseconds < 0 ? nil : .milliseconds(milliseconds)
+    }
+
+    /// Gives the memory of the last frame back to librabbitmq.
+    func release() {
+        guard let channel = readChannel.take() else { return }
+        amqp_maybe_release_buffers_on_channel(connection, channel)
+    }
+}

@@ -1,0 +1,68 @@
+// How to reach the brokers of a cluster, and how long to wait for them.
+
+/// The brokers to connect to and the bounds of every wait.
+public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertible {
+    /// How a TLS connection is secured.
+    public struct TLS: Sendable, Hashable {
+        /// A file of the certificate authorities to trust, PEM.
+        public var certificateAuthorityFile = "/etc/ssl/certs/ca-certificates.crt"
+        /// Whether the broker's certificate must be signed by one of them and name the host. Off is for tests.
+        public var verifiesBroker = true
+        /// The client's own certificate and key, PEM, where the broker asks for one.
+        public var clientCertificate: ClientCertificate?
+
+        /// A client certificate.
+        public struct ClientCertificate: Sendable, Hashable {
+            public var certificateFile: String
+            public var keyFile: String
+
+            public init(certificateFile: String, keyFile: String) {
+                self.certificateFile = certificateFile
+                self.keyFile = keyFile
+            }
+        }
+
+        public init() {}
+    }
+
+    /// The brokers, in the order in which they are tried.
+    public let addresses: [BrokerAddress]
+    /// What the broker's management page calls the connection.
+    public var connectionName = "order-worker"
+    /// How long silence may last before a sign of life is sent; the connection is given up after twice that. Whole
+    /// seconds, at least 1; the broker may ask for less.
+    public var heartbeat: Duration = .seconds(30)
+    /// How long connecting to one address and logging in may take, each. Looking a name up is bounded by the system's
+    /// resolver instead.
+    public var connectTimeout: Duration = .seconds(10)
+    /// How long an operation may take: a declaration, the confirms of what was published.
+    public var operationTimeout: Duration = .seconds(30)
+    public var tls = TLS()
+
+    /// Reads one URL or several, separated by commas: `amqp://user:password@host:port/vhost,amqps://…`.
+    ///
+    /// Left out, the user and the password are `guest`, the port is 5672 (5671 with TLS), the virtual host is `/`. User,
+    /// password and virtual host are percent-encoded.
+    ///
+    /// - Throws: ``AMQPError`` with the code `invalidArgument`, which says what is wrong without showing the URL.
+    public init(uris: String) throws(AMQPError) {
+        var addresses: [BrokerAddress] = []
+        for url in uris.split(separator: ",", omittingEmptySubsequences: false) {
+            let trimmed = url.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed()
+            addresses.append(try BrokerAddress(url: String(trimmed)))
+        }
+        self.addresses = addresses
+    }
+
+    /// The addresses without their passwords.
+    public var description: String {
+        addresses.map(\.description).joined(separator: ",")
+    }
+}
+
+extension Duration {
+    /// In whole milliseconds, rounded up.
+    var milliseconds: Int64 {
+        components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    }
+}
