@@ -29,11 +29,13 @@ let package = Package(
             name: "PostgreSQL",
             dependencies: ["CLibPQ", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
+        .target(name: "Orders", swiftSettings: settings),
         .testTarget(
             name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .testTarget(
             name: "PostgreSQLTests", dependencies: ["PostgreSQL", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
+        .testTarget(name: "OrdersTests", dependencies: ["Orders"], swiftSettings: settings),
     ]
 )

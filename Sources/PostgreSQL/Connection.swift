@@ -183,10 +183,10 @@ public actor Connection {
 
     // MARK: Closing
 
-    /// Closes the connection after the calls that came before, but within five seconds. A call that is still under way
+    /// Closes the connection after the calls that came before, but within `limit`. A call that is still under way
     /// then fails with `.connectionClosed`. An open transaction is rolled back by the server.
-    public func close() async {
-        let deadline = ContinuousClock.now.advanced(by: .seconds(5))
+    public func close(within limit: Duration = .seconds(5)) async {
+        let deadline = ContinuousClock.now.advanced(by: limit)
         let ticket = handle == nil ? nil : await exchangeTurn.acquire(until: deadline)
         abandon()
         if let ticket { exchangeTurn.release(ticket) }

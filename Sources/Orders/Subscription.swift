@@ -1,0 +1,61 @@
+// A subscription with the inventory of certificates that it holds.
+
+public enum SubscriptionState: String, CaseIterable, Sendable, Hashable {
+    case active
+    case suspended
+    case expired
+}
+
+/// One run of a subscription's term, half-open: `[start, end)`.
+public struct Period: Hashable, Sendable {
+    /// 0 for the first period.
+    public let index: Int
+    public let start: CalendarDate
+    public let end: CalendarDate
+
+    public init(index: Int, start: CalendarDate, end: CalendarDate) {
+        self.index = index
+        self.start = start
+        self.end = end
+    }
+
+    /// The length in days.
+    public var days: Int { Int(end.days) - Int(start.days) }
+}
+
+/// A subscription as it now is.
+public struct Subscription: Hashable, Sendable {
+    public let id: SubscriptionID
+    public let customerID: CustomerID
+    public let product: String
+    public let term: Term
+    public var state: SubscriptionState
+    /// The first period's start, from which every later end is computed.
+    public let originalStart: CalendarDate
+    public var period: Period
+    public var autoRenewal: Bool
+    /// Certificates held, by certificate type. A type that is absent counts 0.
+    public var inventory: [String: Int64]
+    /// What a type's number will be after renewal, where one was set.
+    public var renewalInventory: [String: Int64]
+    /// The instant at which the current period ends in the partner's zone; nil once the subscription has expired.
+    public var dueAt: Timestamp?
+
+    public init(
+        id: SubscriptionID, customerID: CustomerID, product: String, term: Term, state: SubscriptionState,
+        originalStart: CalendarDate, period: Period, autoRenewal: Bool, inventory: [String: Int64],
+        renewalInventory: [String: Int64], dueAt: Timestamp?
+    ) {
+        self.id = id
+        self.customerID = customerID
+        self.product = product
+        self.term = term
+        self.state = state
+        self.originalStart = originalStart
+        self.period = period
+        self.autoRenewal = autoRenewal
+        self.inventory = inventory
+        self.renewalInventory = renewalInventory
+        self.dueAt = dueAt
+    }
+}

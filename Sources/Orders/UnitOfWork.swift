@@ -1,0 +1,197 @@
+// A batch of commands decided in order against loaded state: the functional core's front door.
+
+/// The rows to store and the events to publish after a unit of work.
+public struct Changes: Sendable {
+    public internal(set) var customers: [Customer] = []
+    public internal(set) var subscriptions: [Subscription] = []
+    public internal(set) var transactions: [Transaction] = []
+    public internal(set) var invoices: [Invoice] = []
+    /// The last invoice number given, for each partner whose number went up.
+    public internal(set) var invoiceNumbers: [String: Int64] = [:]
+    /// The partners that had an invoice to close but whose last number the unit of work wasn't given. Where there is
+    /// one, the changes mustn't be stored: decide the same commands again with those numbers.
+    ///
+    /// An invoice can be opened and fall due within one unit of work: by renewals that catch up over a month's end, or
+    /// by two commands of which the first was given its time before the month's end and the second after it.
+    public internal(set) var missingInvoiceNumbers: Set<String> = []
+    /// In the order in which they have to be published.
+    public internal(set) var events: [Event] = []
+}
+
+/// Decides commands one after the other in memory; the result is stored in one database transaction.
+///
+/// Pure: the same state, catalog, time and identifiers give the same changes. A command sees what those before it did.
+public struct UnitOfWork {
+    private let catalog: Catalog
+    private var stamp: Stamp
+    private let loadedInvoiceNumbers: [String: Int64]
+    private var ledgers: [CustomerID: CustomerLedger] = [:]
+    /// The order in which customers were first touched.
+    private var order: [CustomerID] = []
+
+    /// - Parameters:
+    ///   - states: of the customers that the commands name; one that is missing doesn't exist.
+    ///   - invoiceNumbers: the last number given, of each partner that has an invoice to close.
+    ///   - now: the time of the decisions; no command's effective time may be later.
+    public init(
+        catalog: Catalog, states: [CustomerState], invoiceNumbers: [String: Int64], now: Timestamp,
+        identifiers: IdentifierSource
+    ) {
+        self.catalog = catalog
+        self.stamp = Stamp(now: now, identifiers: identifiers, invoiceNumbers: invoiceNumbers)
+        self.loadedInvoiceNumbers = invoiceNumbers
+        for state in states {
+            ledgers[state.id] = CustomerLedger(state)
+            order.append(state.id)
+        }
+    }
+
+    /// Decides one command: settles what fell due before it, then accepts or rejects it.
+    ///
+    /// - Returns: the command's outcome.
+    public mutating func decide(_ envelope: CommandEnvelope) -> Event {
+        let id = envelope.command.customerID
+        if ledgers[id] == nil { order.append(id) }
+        var ledger = ledgers.removeValue(forKey: id) ?? CustomerLedger(CustomerState(id: id))
+        let outcome: Event
+        switch partner(for: envelope, ledger.state.customer) {
+        case .success(let partner):
+            outcome = decide(envelope, &ledger, partner)
+        case .failure(let rejection):
+            // Nothing of a customer that isn't the publisher's may be touched or revealed: no sequence number either.
+            var stranger = CustomerLedger(CustomerState(id: id))
+            outcome = stranger.announce(
+                .commandRejected, .rejected(rejection, envelope.key, type: envelope.command.type.rawValue),
+                cause: envelope.key, &stamp)
+            strangers.append(outcome)
+        }
+        ledgers[id] = ledger
+        return outcome
+    }
+
+    /// Whether the command is for a customer that isn't there yet, as far as its publisher may know: the customer's
+    /// creation may be under way.
+    public func waitsForCustomer(_ envelope: CommandEnvelope) -> Bool {
+        if case .createCustomer = envelope.command { return false }
+        guard let partner = catalog.partner(for: envelope.publisher) else { return false }
+        return ledgers[envelope.command.customerID]?.state.customer?.partnerID != partner.id
+    }
+
+    /// Refusals of commands for customers that don't exist or aren't the publisher's.
+    private var strangers: [Event] = []
+
+    private mutating func decide(
+        _ envelope: CommandEnvelope, _ ledger: inout CustomerLedger, _ partner: Partner
+    ) -> Event {
+        let catalog = catalog
+        let context = { (at: Timestamp) in
+            DecisionContext(
+                key: envelope.key, publisher: envelope.publisher, partner: partner, catalog: catalog, at: at)
+        }
+        let settlement = settle(&ledger, through: envelope.effectiveAt, context)
+        let at = max(envelope.effectiveAt, ledger.state.customer?.settledAt ?? envelope.effectiveAt)
+        let now = context(at)
+        do throws(Rejection) {
+            if case .settle = envelope.command {
+                return ledger.announce(.customerSettled, .settled(events: settlement), cause: envelope.key, &stamp)
+            }
+            let decision = try ledger.state.decide(envelope.command, now, &stamp.identifiers)
+            guard ledger.invoiceTotal(adding: decision.transactions) != nil else {
+                throw Rejection(Violation(.amountTooLarge, at: "", "The invoice's total would be too large to book."))
+            }
+            if envelope.command.isQuote {
+                return ledger.announce(
+                    .quotePrepared, .quote(decision.transactions, partner: partner), cause: envelope.key, &stamp)
+            }
+            return ledger.apply(decision, now, &stamp)
+        } catch {
+            return ledger.announce(
+                .commandRejected, .rejected(error, envelope.key, type: envelope.command.type.rawValue),
+                cause: envelope.key, &stamp)
+        }
+    }
+
+    /// Settles what fell due up to `time`, in the order in which it fell due and dated then.
+    ///
+    /// - Returns: how many events came of it.
+    private mutating func settle(
+        _ ledger: inout CustomerLedger, through time: Timestamp, _ context: (Timestamp) -> DecisionContext
+    ) -> Int {
+        let before = ledger.events.count
+        while let due = ledger.state.nextDue(through: time) {
+            let context = context(due.at)
+            switch due {
+            case .invoice:
+                ledger.closeInvoice(context, &stamp)
+            case .subscription(let id, _):
+                let decision = ledger.state.settle(id, context, &stamp.identifiers) {
+                    ledger.invoiceTotal(adding: $0) != nil
+                }
+                _ = ledger.apply(decision, context, &stamp)
+            }
+            ledger.settled(through: due.at)
+        }
+        return ledger.events.count - before
+    }
+
+    /// The partner for which the command acts.
+    private func partner(for envelope: CommandEnvelope, _ customer: Customer?) -> Result<Partner, Rejection> {
+        if case .worker = envelope.publisher, case .settle = envelope.command {
+            if let customer, let partner = catalog.partners[customer.partnerID] { return .success(partner) }
+            return .failure(.customerUnknown)
+        }
+        guard let partner = catalog.partner(for: envelope.publisher) else {
+            return .failure(
+                Rejection(
+                    Violation(.publisherUnknown, at: "", "The publisher may not publish commands for any partner.")))
+        }
+        if case .settle = envelope.command {
+            return .failure(
+                Rejection(Violation(.publisherUnknown, at: "", "customer.settle is the worker's own command.")))
+        }
+        if case .createCustomer = envelope.command {
+            // A customer of another partner with this id must look like one that can't be created, nothing more.
+            if let customer, customer.partnerID != partner.id {
+                return .failure(
+                    Rejection(Violation(.customerExists, at: "/customerId", "This customer id can't be used.")))
+            }
+            return .success(partner)
+        }
+        guard let customer, customer.partnerID == partner.id else { return .failure(.customerUnknown) }
+        return .success(partner)
+    }
+
+    /// Ends the unit of work: announces each invoice that changed, once.
+    ///
+    /// - Returns: all that is to be stored and published.
+    public consuming func finish() -> Changes {
+        var changes = Changes()
+        for id in order {
+            guard var ledger = ledgers[id] else { continue }
+            ledger.announceInvoice(&stamp)
+            if let customer = ledger.changedCustomer { changes.customers.append(customer) }
+            changes.subscriptions += ledger.changedSubscriptions.sorted().compactMap { ledger.state.subscriptions[$0] }
+            changes.transactions += ledger.transactions
+            changes.invoices += ledger.changedInvoices
+            changes.events += ledger.events
+        }
+        changes.events += strangers
+        changes.missingInvoiceNumbers = stamp.missingInvoiceNumbers
+        changes.invoiceNumbers = stamp.invoiceNumbers.filter { loadedInvoiceNumbers[$0.key] != $0.value }
+        return changes
+    }
+}
+
+extension Rejection {
+    /// No such customer, or another partner's: which of the two is not revealed.
+    static let customerUnknown = Rejection(
+        Violation(.customerUnknown, at: "/customerId", "There is no such customer; create it with customer.create."))
+}
+
+extension EventData {
+    /// A quote of `transactions`. Their sum fits: the invoice that would carry them was checked.
+    fileprivate static func quote(_ transactions: [Transaction], partner: Partner) -> EventData {
+        let total = transactions.reduce(into: Int64(0)) { $0 &+= $1.amount.amount }
+        return .quote(transactions, total: Money(amount: total, currency: partner.currency))
+    }
+}

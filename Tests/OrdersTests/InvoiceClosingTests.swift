@@ -1,0 +1,137 @@
+// Invoices: one open per customer and month, closed at the month's end under gapless numbers.
+
+import Orders
+import Testing
+
+@Suite struct InvoiceClosingTests {
+    @Test("At the month's end in the partner's zone the invoice is closed, complete and numbered")
+    func closes() throws {
+        var world = World.withCustomer()
+        world.send(.order(1, of: ["ov-ssl": 2]), at: "2026-11-10T12:00:00Z")
+        world.send(.order(2), at: "2026-11-20T12:00:00Z")
+        world.send(.settle(.first), at: "2026-11-30T22:59:59Z", by: .worker)
+        #expect(world.openInvoice?.state == .open)
+        let settled = world.send(.settle(.first), at: "2026-11-30T23:00:00Z", by: .worker)
+        guard case .settled(events: 1) = settled.data else { throw Unexpected() }
+        #expect(world.openInvoice == nil)
+        let event = try #require(world.events.first { $0.type == .invoiceClosed })
+        guard case .invoice(let invoice, let lines) = event.data else { throw Unexpected() }
+        #expect(invoice == world.invoices[invoice.id])
+        #expect(invoice.state == .closed && invoice.number == 1 && invoice.version == 3 && invoice.dueAt == nil)
+        #expect(invoice.total.amount == 109_500 && lines.map(\.amount.amount) == [73_000, 36_500])
+        #expect(world.events.filter { $0.type == .invoiceUpdated }.count == 2)
+    }
+
+    @Test("A month without a line has no invoice")
+    func emptyMonths() {
+        var world = World.withCustomer()
+        world.send(.order(), at: "2026-01-10T12:00:00Z")
+        world.send(.suspend(), at: "2026-03-10T12:00:00Z")
+        world.send(.enable(), at: "2026-04-10T12:00:00Z")
+        world.send(.add(1), at: "2026-06-10T12:00:00Z")
+        #expect(world.invoices.values.map(\.start).sorted() == [.on("2026-01-01"), .on("2026-06-01")])
+        #expect(world.invoiceNumbers == ["acme": 1, "bravo": 0, "cobalt": 0])
+    }
+
+    @Test("Numbers are gapless per partner, across customers and units of work")
+    func numbers() {
+        var world = World.withCustomer()
+        world.send(.create(.second), at: "2026-01-01T12:00:00Z")
+        world.send(.create(.number(3)), at: "2026-01-01T12:00:00Z", by: .user("bravo-app"))
+        for month in 1...6 {
+            let time = "2026-0\(month)-10T12:00:00Z"
+            world.send(
+                [
+                    (.order(month), time, .user("acme-app")),
+                    (.order(month, customer: .second), time, .user("acme-app")),
+                    (.order(month, customer: .number(3)), time, .user("bravo-app")),
+                ], now: time)
+        }
+        let numbers = { (partner: String) in
+            world.invoices.values.filter { $0.partnerID == partner }.compactMap(\.number).sorted()
+        }
+        #expect(numbers("acme") == Array(1...10) && numbers("bravo") == Array(1...5))
+        #expect(world.invoiceNumbers == ["acme": 10, "bravo": 5, "cobalt": 0])
+    }
+
+    @Test("Within one unit of work over a month's end each line is told with its own invoice, once")
+    func overMonthsEnd() throws {
+        var world = World.withCustomer()
+        world.send(
+            [
+                (.order(1), "2026-11-30T12:00:00Z", .user("acme-app")),
+                (.order(2, of: ["ev-ssl": 1]), "2026-12-01T12:00:00Z", .user("acme-app")),
+            ], now: "2026-12-01T12:00:00Z")
+        let told = world.events.suffix(4).map { event -> String in
+            guard case .invoice(let invoice, let lines) = event.data else { return event.type.rawValue }
+            return "\(event.type.rawValue) \(invoice.start) \(invoice.version) \(lines.map(\.amount.amount))"
+        }
+        #expect(
+            told == [
+                "subscription.ordered", "invoice.closed 2026-11-01 1 [36500]", "subscription.ordered",
+                "invoice.updated 2026-12-01 1 [73000]",
+            ])
+    }
+
+    @Test("A number that wasn't given is reported, never made up")
+    func missingNumber() throws {
+        var world = World.withCustomer()
+        world.send(.order(term: "P1M", autoRenewal: true), at: "2026-11-10T12:00:00Z")
+        world.send(.settle(.first), at: "2026-12-01T12:00:00Z", by: .worker)
+        // No invoice is open now; one is opened on 10 December and falls due on 1 January.
+        let state = try #require(world.states[.first])
+        #expect(state.openInvoice == nil)
+        for (numbers, missing) in [([:], ["acme"]), (["acme": 1], [])] as [([String: Int64], Set<String>)] {
+            var work = UnitOfWork(
+                catalog: world.catalog, states: [state], invoiceNumbers: numbers, now: .at("2027-01-05T12:00:00Z"),
+                identifiers: IdentifierSource(SeededGenerator(seed: 1)))
+            _ = work.decide(
+                CommandEnvelope(
+                    key: CommandKey(source: "test", id: "late"), publisher: .worker,
+                    effectiveAt: .at("2027-01-05T12:00:00Z"), command: .settle(.first)))
+            #expect(work.finish().missingInvoiceNumbers == missing)
+        }
+    }
+
+    @Test("A renewal at the first instant of a month is on that month's invoice")
+    func renewalOnTheFirst() throws {
+        var world = World.withCustomer()
+        world.send(.order(term: "P1M", autoRenewal: true), at: "2026-11-01T12:00:00Z")
+        world.send(.settle(.first), at: "2026-12-15T12:00:00Z", by: .worker)
+        let december = try #require(world.openInvoice)
+        #expect(december.start == .on("2026-12-01") && december.total.amount == 3100)
+        #expect(world.transactions.last?.invoiceID == december.id && world.transactions.last?.date == .on("2026-12-01"))
+    }
+
+    @Test("Subscriptions that fall due at the same instant are settled by id, whatever the order of loading")
+    func tie() {
+        var world = World.withCustomer()
+        for subscription in [5, 3, 9, 1] {
+            world.send(.order(subscription, term: "P1M"), at: "2026-11-10T12:00:00Z")
+        }
+        world.send(.settle(.first), at: "2026-12-15T12:00:00Z", by: .worker)
+        let expired = world.transactions.filter { $0.type == .expiry }.map(\.subscriptionID)
+        #expect(expired == [.number(1), .number(3), .number(5), .number(9)])
+    }
+
+    @Test("Clocks that run often, seldom or never give the same books")
+    func sameBooks() {
+        func books(clock: Bool) -> ([String], [String]) {
+            var world = World.withCustomer()
+            world.send(.order(1, term: "P1M", autoRenewal: true), at: "2026-01-31T12:00:00Z")
+            world.send(.order(2, start: "2025-06-01", autoRenewal: true), at: "2026-02-01T12:00:00Z")
+            if clock {
+                for day in 35...250 {
+                    let time = BillingZone("Europe/Berlin")?.startOfDay(CalendarDate(days: 20_454 + Int32(day)))
+                    world.send(.settle(.first), at: "\(time ?? .at(""))", by: .worker)
+                }
+            }
+            world.send(.add(1, to: 2), at: "2026-10-31T12:00:00Z")
+            return (
+                world.transactions.map { "\($0.type) \($0.at) \($0.amount) \($0.period) \($0.publisher)" },
+                world.invoices.values.map { "\($0.start) \($0.total) \($0.number ?? 0) \($0.state)" }.sorted()
+            )
+        }
+        #expect(books(clock: true) == books(clock: false))
+    }
+}

@@ -1,0 +1,418 @@
+// The rules once more: small, obvious and slow, to compare the real ones against.
+
+import Foundation
+import Orders
+
+/// An executable model of DESIGN's domain rules.
+///
+/// It keeps nothing but what happened: inventories, refunded quantities and invoice totals are counted up from the
+/// transactions each time they are needed. Dates and zones are Foundation's.
+struct Model {
+    /// A day: midnight UTC of it.
+    typealias Day = Date
+
+    struct Entry: Equatable {
+        var type: TransactionType
+        var subscription: SubscriptionID
+        var period: Int
+        var certificateType: String?
+        var quantity: Int64?
+        var unitPrice: Int64?
+        var days: [Int]?
+        var amount: Int64
+        var date: Day
+        /// The position of the charge that a refund reverses.
+        var reverses: Int?
+        var invoice: Int?
+    }
+
+    struct Sale {
+        var id: SubscriptionID
+        var product: String
+        var term: Term
+        var start: Day
+        var period = 0
+        var state = SubscriptionState.active
+        var autoRenewal: Bool
+        var toRenew: [String: Int64] = [:]
+    }
+
+    struct Account {
+        var partner: Partner
+        var name: String
+        var reseller: String?
+        var responsibility: AdministrativeResponsibility
+        var sales: [SubscriptionID: Sale] = [:]
+        var entries: [Entry] = []
+        /// Months with an invoice, and whether it is closed.
+        var invoices: [(month: Day, isClosed: Bool)] = []
+        var settled: Day?
+    }
+
+    /// What a command came to.
+    enum Outcome: Equatable {
+        case done([Entry])
+        case refused(Set<String>)
+    }
+
+    let catalog: Catalog
+    let prices: [Price]
+    var accounts: [CustomerID: Account] = [:]
+
+    init(catalog: Catalog, prices: [Price]) {
+        self.catalog = catalog
+        self.prices = prices
+    }
+
+    // MARK: Days
+
+    static let calendar: Calendar = zoned("UTC")
+
+    static func zoned(_ name: String) -> Calendar {
+        var calendar = Calendar(identifier: .gregorian)
+        calendar.timeZone = TimeZone(identifier: name) ?? .gmt
+        return calendar
+    }
+
+    static func day(_ time: Timestamp, in zone: String) -> Day {
+        let seconds = (Double(time.microseconds) / 1_000_000).rounded(.down)
+        let parts = zoned(zone).dateComponents([.year, .month, .day], from: Date(timeIntervalSince1970: seconds))
+        return calendar.date(from: parts) ?? .distantPast
+    }
+
+    static func day(_ date: CalendarDate) -> Day { Date(timeIntervalSince1970: Double(date.days) * 86400) }
+    static func days(_ from: Day, _ to: Day) -> Int { Int((to.timeIntervalSince(from) / 86400).rounded()) }
+    static func month(_ day: Day) -> Day {
+        calendar.date(from: calendar.dateComponents([.year, .month], from: day)) ?? .distantPast
+    }
+    static func later(_ day: Day, months: Int) -> Day {
+        calendar.date(byAdding: .month, value: months, to: day) ?? .distantFuture
+    }
+
+    static func end(_ start: Day, _ term: Term, _ period: Int) -> Day {
+        let text = term.description.dropFirst()
+        let count = (Int(text.dropLast()) ?? 0) * (period + 1)
+        switch text.last {
+        case "Y": return later(start, months: 12 * count)
+        case "M": return later(start, months: count)
+        default: return start.addingTimeInterval(Double(count) * 86400)
+        }
+    }
+
+    /// Half up; for the amounts of random histories, which are small.
+    static func round(_ dividend: Int64, _ divisor: Int64) -> Int64 { (2 * dividend + divisor) / (2 * divisor) }
+
+    // MARK: Commands
+
+    mutating func decide(_ envelope: CommandEnvelope) -> Outcome {
+        let id = envelope.command.customerID
+        let partner: Partner?
+        if envelope.publisher == .worker {
+            guard let account = accounts[id] else { return .refused(["customer_unknown"]) }
+            partner = account.partner
+        } else {
+            partner = catalog.partners.values.first { envelope.publisher == .user($0.publishers[0]) }
+        }
+        guard let partner else { return .refused(["publisher_unknown"]) }
+        let date = Self.day(envelope.effectiveAt, in: partner.zone.name)
+        if var account = accounts[id], account.partner == partner {
+            settle(&account, through: date)
+            accounts[id] = account
+        }
+        if case .createCustomer(let create) = envelope.command { return decide(create, partner) }
+        guard var account = accounts[id], account.partner == partner else { return .refused(["customer_unknown"]) }
+        let outcome = decide(envelope.command, &account, today: max(date, account.settled ?? date))
+        if case .done(let entries) = outcome, !envelope.command.isQuote {
+            for entry in entries { Self.book(entry, &account) }
+            accounts[id] = account
+        }
+        return outcome
+    }
+
+    private mutating func decide(_ create: CreateCustomer, _ partner: Partner) -> Outcome {
+        var wrong: Set<String> = []
+        if accounts[create.customerID] != nil { wrong.insert("customer_exists") }
+        if accounts[create.customerID].map({ $0.partner != partner }) == true { return .refused(wrong) }
+        if let reseller = create.resellerID, partner.resellers[reseller] == nil { wrong.insert("reseller_unknown") }
+        if create.administrativeResponsibility == .customerAdministered && create.customerAdminEmail == nil {
+            wrong.insert("customer_admin_email_required")
+        }
+        if create.administrativeResponsibility == .partnerAdministered && create.customerAdminEmail != nil {
+            wrong.insert("customer_admin_email_not_allowed")
+        }
+        if !wrong.isEmpty { return .refused(wrong) }
+        accounts[create.customerID] = Account(
+            partner: partner, name: create.companyName, reseller: create.resellerID,
+            responsibility: create.administrativeResponsibility)
+        return .done([])
+    }
+
+    /// Changes everything of `account` but its entries, which the caller books; a quote's changes are thrown away.
+    private func decide(_ command: Command, _ account: inout Account, today: Day) -> Outcome {
+        switch command {
+        case .createCustomer, .settle: return .done([])
+        case .updateCustomer(let update): return decide(update, &account)
+        case .orderSubscriptions(let order): return decide(order, &account, today)
+        case .processRefund(let refund): return decide(refund, account, today)
+        case .addInventory(let add):
+            return change(add.subscriptionID, account) { sale, wrong in
+                if sale.state == .suspended { wrong.insert("subscription_suspended") }
+                let entries = charges(.inventoryAddition, add.inventory, sale, account, today, &wrong)
+                return entries
+            }
+        case .setRenewalInventory(let set):
+            var toRenew = account.sales[set.subscriptionID]?.toRenew ?? [:]
+            let outcome = change(set.subscriptionID, account) { sale, wrong in
+                if set.renewalInventory.isEmpty { wrong.insert("quantity_required") }
+                if Set(set.renewalInventory.map(\.certificateType)).count < set.renewalInventory.count {
+                    wrong.insert("certificate_type_duplicate")
+                }
+                return set.renewalInventory.map { item in
+                    if catalog.products[sale.product]?.certificateTypes.contains(item.certificateType) != true {
+                        wrong.insert("certificate_type_unknown")
+                    }
+                    if item.quantity < 0 { wrong.insert("quantity_required") }
+                    toRenew[item.certificateType] = item.quantity
+                    var entry = note(.renewalInventoryChange, sale, today)
+                    entry.certificateType = item.certificateType
+                    entry.quantity = item.quantity
+                    return entry
+                }
+            }
+            if case .done = outcome { account.sales[set.subscriptionID]?.toRenew = toRenew }
+            return outcome
+        case .setAutoRenewal(let set):
+            let outcome = change(set.subscriptionID, account) { sale, _ in [note(.autoRenewalChange, sale, today)] }
+            if case .done = outcome { account.sales[set.subscriptionID]?.autoRenewal = set.autoRenewal }
+            return outcome
+        case .suspendSubscription(let suspend):
+            let outcome = change(suspend.subscriptionID, account) { sale, wrong in
+                if sale.state == .suspended { wrong.insert("subscription_already_suspended") }
+                return [note(.suspension, sale, today)]
+            }
+            if case .done = outcome { account.sales[suspend.subscriptionID]?.state = .suspended }
+            return outcome
+        case .enableSubscription(let enable):
+            let outcome = change(enable.subscriptionID, account) { sale, wrong in
+                if sale.state == .active { wrong.insert("subscription_already_active") }
+                return [note(.enablement, sale, today)]
+            }
+            if case .done = outcome { account.sales[enable.subscriptionID]?.state = .active }
+            return outcome
+        }
+    }
+
+    private func decide(_ update: UpdateCustomer, _ account: inout Account) -> Outcome {
+        var wrong: Set<String> = []
+        if let responsibility = update.administrativeResponsibility, responsibility != account.responsibility {
+            wrong.insert("administrative_responsibility_immutable")
+        }
+        if case .set(let reseller) = update.reseller, account.partner.resellers[reseller] == nil {
+            wrong.insert("reseller_unknown")
+        }
+        if !wrong.isEmpty { return .refused(wrong) }
+        if let name = update.companyName { account.name = name }
+        switch update.reseller {
+        case .keep: break
+        case .clear: account.reseller = nil
+        case .set(let reseller): account.reseller = reseller
+        }
+        return .done([])
+    }
+
+    private func decide(_ order: OrderSubscriptions, _ account: inout Account, _ today: Day) -> Outcome {
+        var wrong: Set<String> = []
+        var entries: [Entry] = []
+        var ids: Set<SubscriptionID> = []
+        for item in order.subscriptions {
+            if account.sales[item.subscriptionID] != nil { wrong.insert("subscription_exists") }
+            if !ids.insert(item.subscriptionID).inserted { wrong.insert("subscription_duplicate") }
+            var sale = Sale(
+                id: item.subscriptionID, product: item.product, term: item.term,
+                start: item.startDate.map(Self.day) ?? today, autoRenewal: item.autoRenewal)
+            if let product = catalog.products[item.product] {
+                if !product.terms.contains(item.term) { wrong.insert("term_not_sold") }
+            }
+            if sale.start > today { wrong.insert("start_date_in_future") }
+            if Self.end(sale.start, sale.term, 0) <= today { wrong.insert("start_date_too_early") }
+            if !wrong.isDisjoint(with: ["start_date_in_future", "start_date_too_early"]) { sale.start = today }
+            entries += charges(.order, item.inventory, sale, account, today, &wrong)
+            if wrong.isEmpty { ids.insert(sale.id) }
+        }
+        if !wrong.isEmpty { return .refused(wrong) }
+        for item in order.subscriptions where !order.quoteOnly {
+            account.sales[item.subscriptionID] = Sale(
+                id: item.subscriptionID, product: item.product, term: item.term,
+                start: item.startDate.map(Self.day) ?? today, autoRenewal: item.autoRenewal)
+        }
+        return .done(entries)
+    }
+
+    private func decide(_ refund: ProcessRefund, _ account: Account, _ today: Day) -> Outcome {
+        var wrong: Set<String> = []
+        var entries: [Entry] = []
+        var seen: Set<TransactionID> = []
+        for item in refund.refunds {
+            if !seen.insert(item.transactionID).inserted {
+                wrong.insert("transaction_duplicate")
+                continue
+            }
+            // In histories a transaction is named by its position.
+            let position = Int(item.transactionID.low)
+            guard account.entries.indices.contains(position) else {
+                wrong.insert("transaction_unknown")
+                continue
+            }
+            let charge = account.entries[position]
+            guard [.order, .inventoryAddition, .renewal].contains(charge.type), let bought = charge.quantity else {
+                wrong.insert("transaction_not_refundable")
+                continue
+            }
+            if Self.days(charge.date, today) > account.partner.refundWindowDays { wrong.insert("refund_window_closed") }
+            let before = account.entries.filter { $0.reverses == position }.compactMap(\.quantity).reduce(0, +)
+            if item.quantity > bought - before {
+                wrong.insert("quantity_exceeds_refundable")
+                continue
+            }
+            var entry = charge
+            entry.type = .refund
+            entry.quantity = item.quantity
+            entry.date = today
+            entry.reverses = position
+            entry.amount =
+                Self.round(charge.amount * before, bought)
+                - Self.round(charge.amount * (before + item.quantity), bought)
+            entries.append(entry)
+        }
+        return wrong.isEmpty ? .done(entries) : .refused(wrong)
+    }
+
+    // MARK: Parts of rules
+
+    private func change(
+        _ id: SubscriptionID, _ account: Account, _ rule: (Sale, inout Set<String>) -> [Entry]
+    ) -> Outcome {
+        guard let sale = account.sales[id] else { return .refused(["subscription_unknown"]) }
+        if sale.state == .expired { return .refused(["subscription_expired"]) }
+        var wrong: Set<String> = []
+        let entries = rule(sale, &wrong)
+        return wrong.isEmpty ? .done(entries) : .refused(wrong)
+    }
+
+    private func note(_ type: TransactionType, _ sale: Sale, _ today: Day) -> Entry {
+        Entry(type: type, subscription: sale.id, period: sale.period, amount: 0, date: today)
+    }
+
+    private func charges(
+        _ type: TransactionType, _ items: [CertificateQuantity], _ sale: Sale, _ account: Account, _ today: Day,
+        _ wrong: inout Set<String>
+    ) -> [Entry] {
+        if items.isEmpty { wrong.insert("quantity_required") }
+        if Set(items.map(\.certificateType)).count < items.count { wrong.insert("certificate_type_duplicate") }
+        if items.contains(where: { $0.quantity < 1 }) { wrong.insert("quantity_required") }
+        guard let product = catalog.products[sale.product] else {
+            wrong.insert("product_unknown")
+            return []
+        }
+        let start = sale.period == 0 ? sale.start : Self.end(sale.start, sale.term, sale.period - 1)
+        let end = Self.end(sale.start, sale.term, sale.period)
+        let total = Self.days(start, end)
+        let left = min(total, Self.days(today, end))
+        var entries: [Entry] = []
+        for item in items {
+            guard product.certificateTypes.contains(item.certificateType) else {
+                wrong.insert("certificate_type_unknown")
+                continue
+            }
+            guard product.terms.contains(sale.term) else { continue }
+            guard let price = price(sale.product, item.certificateType, sale.term, account.partner, today) else {
+                wrong.insert("price_unknown")
+                continue
+            }
+            var entry = note(type, sale, today)
+            entry.certificateType = item.certificateType
+            entry.quantity = item.quantity
+            entry.unitPrice = price
+            entry.days = [left, total]
+            entry.amount = Self.round(price * item.quantity * Int64(left), Int64(total))
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    private func price(_ product: String, _ type: String, _ term: Term, _ partner: Partner, _ today: Day) -> Int64? {
+        let inForce = prices.filter {
+            $0.subject.product == product && $0.subject.certificateType == type && $0.subject.term == term
+                && $0.subject.currency == partner.currency.code && Self.day($0.effectiveFrom) <= today
+        }.sorted { $0.effectiveFrom < $1.effectiveFrom }
+        let own = inForce.last { $0.subject.partnerID == partner.id }
+        return (own ?? inForce.last { $0.subject.partnerID == nil })?.unitPrice
+    }
+
+    /// What a subscription holds: all that was bought for its current period and not refunded.
+    func inventory(_ sale: Sale, _ account: Account) -> [String: Int64] {
+        var inventory: [String: Int64] = [:]
+        for entry in account.entries where entry.subscription == sale.id && entry.period == sale.period {
+            guard let type = entry.certificateType, let quantity = entry.quantity else { continue }
+            switch entry.type {
+            case .order, .inventoryAddition, .renewal: inventory[type, default: 0] += quantity
+            case .refund: inventory[type, default: 0] -= quantity
+            default: break
+            }
+        }
+        return inventory.filter { $0.value != 0 }
+    }
+
+    private static func book(_ entry: Entry, _ account: inout Account) {
+        var entry = entry
+        entry.invoice = nil
+        if entry.amount != 0 {
+            if account.invoices.last?.isClosed != false {
+                account.invoices.append((month: month(entry.date), isClosed: false))
+            }
+            entry.invoice = account.invoices.count - 1
+        }
+        account.entries.append(entry)
+    }
+
+    // MARK: Time
+
+    /// Lives through each day that has something due, in order.
+    private func settle(_ account: inout Account, through today: Day) {
+        while true {
+            let ends = account.sales.values.filter { $0.state != .expired }.map {
+                Self.end($0.start, $0.term, $0.period)
+            }
+            let invoiceEnd = account.invoices.last.flatMap { $0.isClosed ? nil : Self.later($0.month, months: 1) }
+            guard let day = (ends + [invoiceEnd].compactMap { $0 }).min(), day <= today else { return }
+            if invoiceEnd == day { account.invoices[account.invoices.count - 1].isClosed = true }
+            let due = account.sales.values.filter {
+                $0.state != .expired && Self.end($0.start, $0.term, $0.period) == day
+            }
+            for sale in due.sorted(by: { $0.id < $1.id }) { end(sale, &account, day) }
+            account.settled = max(account.settled ?? day, day)
+        }
+    }
+
+    private func end(_ sale: Sale, _ account: inout Account, _ day: Day) {
+        var next = sale
+        next.period += 1
+        next.toRenew = [:]
+        let held = inventory(sale, account).merging(sale.toRenew) { _, new in new }.filter { $0.value > 0 }
+        let items = held.sorted { $0.key < $1.key }.map {
+            CertificateQuantity(certificateType: $0.key, quantity: $0.value)
+        }
+        var wrong: Set<String> = []
+        if sale.state == .suspended || !sale.autoRenewal || held.isEmpty { wrong.insert("expires") }
+        if catalog.products[sale.product]?.terms.contains(sale.term) != true { wrong.insert("expires") }
+        let entries = charges(.renewal, items, next, account, day, &wrong)
+        if wrong.isEmpty {
+            for entry in entries { Self.book(entry, &account) }
+        } else {
+            next = sale
+            next.state = .expired
+            Self.book(note(.expiry, sale, day), &account)
+        }
+        account.sales[sale.id] = next
+    }
+}
