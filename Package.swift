@@ -30,6 +30,7 @@ let package = Package(
             dependencies: ["CLibPQ", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .target(name: "Orders", swiftSettings: settings),
+        .target(name: "OrderContract", dependencies: ["AMQP", "Orders"], swiftSettings: settings),
         .testTarget(
             name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
@@ -37,5 +38,6 @@ let package = Package(
             name: "PostgreSQLTests", dependencies: ["PostgreSQL", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .testTarget(name: "OrdersTests", dependencies: ["Orders"], swiftSettings: settings),
+        .testTarget(name: "OrderContractTests", dependencies: ["OrderContract"], swiftSettings: settings),
     ]
 )

@@ -16,7 +16,7 @@ public enum CommandType: String, CaseIterable, Sendable, Hashable {
 }
 
 /// What identifies a command for ever: CloudEvents `source` and `id`.
-public struct CommandKey: Hashable, Sendable, Comparable {
+public struct CommandKey: Hashable, Sendable {
     public let source: String
     public let id: String
 
@@ -25,8 +25,17 @@ public struct CommandKey: Hashable, Sendable, Comparable {
         self.id = id
     }
 
-    public static func < (left: CommandKey, right: CommandKey) -> Bool {
-        (left.source, left.id) < (right.source, right.id)
+    // Byte by byte, as the database compares: two ways to write the same character are two ids.
+    public static func == (left: CommandKey, right: CommandKey) -> Bool {
+        left.id.utf8.elementsEqual(right.id.utf8) && left.source.utf8.elementsEqual(right.source.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        for text in [source, id] {
+            var text = text
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+            hasher.combine(UInt8(0))
+        }
     }
 }
 
