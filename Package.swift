@@ -31,6 +31,14 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "Orders", swiftSettings: settings),
         .target(name: "OrderContract", dependencies: ["AMQP", "Orders"], swiftSettings: settings),
+        .target(
+            name: "OrderStore", dependencies: ["PostgreSQL", "Orders"],
+            resources: [
+                .embedInCode("Migrations/m1_catalog.sql"),
+                .embedInCode("Migrations/m2_customers.sql"),
+                .embedInCode("Migrations/m3_inbox_outbox.sql"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),

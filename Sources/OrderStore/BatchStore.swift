@@ -1,0 +1,180 @@
+// One database transaction per batch, in two round trips: load what the batch touches, then store what it changed.
+
+public import Orders
+public import PostgreSQL
+
+/// What a batch of commands touches.
+public struct BatchRequest: Sendable {
+    public let keys: [InboxKey]
+    public let customers: [CustomerID]
+    public let subscriptions: [(CustomerID, SubscriptionID)]
+    public let transactions: [(CustomerID, TransactionID)]
+    /// What is due by then is loaded too.
+    public let horizon: Timestamp
+
+    /// The request for `commands`, each thing once.
+    public init(_ commands: [(key: InboxKey, command: Command)], dueBy horizon: Timestamp) {
+        self.keys = Array(Set(commands.map(\.key)))
+        self.customers = Array(Set(commands.map(\.command.customerID)))
+        self.subscriptions = commands.flatMap { command in
+            command.command.subscriptionIDs.map { (command.command.customerID, $0) }
+        }
+        self.transactions = commands.flatMap { command in
+            command.command.transactionIDs.map { (command.command.customerID, $0) }
+        }
+        self.horizon = horizon
+    }
+}
+
+/// What the database knew when the batch began. The customers' rows stay locked until the transaction ends.
+public struct LoadedBatch: Sendable {
+    public let catalogVersion: Int64
+    /// The commands of the batch that were received before.
+    public let known: [InboxKey: InboxEntry]
+    public let states: [CustomerState]
+    public let invoiceNumbers: [String: Int64]
+}
+
+/// Loads and stores batches on one connection.
+///
+/// A batch takes a constant number of statements, whatever its size: one per table.
+public struct BatchStore: Sendable {
+    public let connection: Connection
+
+    public init(connection: Connection) {
+        self.connection = connection
+    }
+
+    /// What a session that only looks rows up by key is told once: never to scan a table because it was small when the
+    /// statement was planned.
+    public func prepareSession() async throws(StoreError) {
+        do {
+            try await connection.execute(
+                script: "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
+                    + "SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_connection_check_interval = '2s'"
+            )
+        } catch {
+            throw StoreError(error, during: "preparing the session")
+        }
+    }
+
+    /// Begins the transaction and loads all that the batch touches. One round trip.
+    ///
+    /// - Parameter partners: whose invoices will be closed besides those of the invoices that are due already.
+    public func begin(
+        _ request: BatchRequest, closingInvoicesOf partners: Set<String> = []
+    ) async throws(StoreError) -> LoadedBatch {
+        let statements = [
+            Statement(name: "begin", "BEGIN"),
+            Statement(name: "read catalog version", "SELECT version FROM catalog_versions"),
+            InboxTable.find(request.keys),
+            CustomerTable.load(request.customers),
+            InvoiceTable.lockSequences(request.customers, dueBy: request.horizon, and: partners),
+            SubscriptionTable.load(
+                customers: request.customers, named: request.subscriptions, charges: request.transactions,
+                dueBy: request.horizon),
+            TransactionTable.loadCharges(request.transactions),
+            InvoiceTable.loadOpen(request.customers),
+            TransactionTable.loadDueInvoiceLines(request.customers, dueBy: request.horizon),
+        ]
+        return try await run(statements, during: "loading a batch") { results in
+            try Self.read(results)
+        }
+    }
+
+    private static func read(_ results: [Rows]) throws -> LoadedBatch {
+        var states: [CustomerID: CustomerState] = [:]
+        for row in results[3] {
+            let customer = try CustomerTable.read(row)
+            states[customer.id] = CustomerState(id: customer.id, customer: customer)
+        }
+        for row in results[5] {
+            let subscription = try SubscriptionTable.read(row)
+            states[subscription.customerID]?.subscriptions[subscription.id] = subscription
+        }
+        for row in results[6] {
+            let charge = try TransactionTable.readCharge(row)
+            states[charge.transaction.customerID]?.charges[charge.transaction.id] = charge
+        }
+        for row in results[7] {
+            let invoice = try InvoiceTable.read(row)
+            states[invoice.customerID]?.openInvoice = invoice
+        }
+        for row in results[8] {
+            let line = try TransactionTable.read(row)
+            states[line.customerID]?.openInvoiceLines.append(line)
+        }
+        var known: [InboxKey: InboxEntry] = [:]
+        for row in results[2] {
+            let entry = try InboxTable.read(row)
+            known[entry.key] = entry
+        }
+        var numbers: [String: Int64] = [:]
+        for row in results[4] {
+            numbers[try row.text(0)] = try row.int64(1)
+        }
+        return LoadedBatch(
+            catalogVersion: try results[1].first?.int64(0) ?? 0, known: known, states: Array(states.values),
+            invoiceNumbers: numbers)
+    }
+
+    /// Stores the changes, inbox and outbox, removes what was published meanwhile, and commits. One round trip.
+    ///
+    /// - Returns: where each of `events` stands in the outbox, in their order.
+    public func commit(
+        _ changes: Changes, commands: [InboxEntry], events: [OutboxEntry], published: [OutboxPosition]
+    ) async throws(StoreError) -> [OutboxPosition] {
+        var statements: [Statement] = []
+        if !changes.customers.isEmpty { statements.append(CustomerTable.store(changes.customers)) }
+        if !changes.invoices.isEmpty { statements.append(InvoiceTable.store(changes.invoices)) }
+        if !changes.subscriptions.isEmpty {
+            statements.append(SubscriptionTable.store(changes.subscriptions))
+            statements.append(SubscriptionTable.storeInventory(changes.subscriptions))
+        }
+        if !changes.transactions.isEmpty { statements.append(TransactionTable.store(changes.transactions)) }
+        if let periods = SubscriptionTable.storePeriods(begunBy: changes.transactions) { statements.append(periods) }
+        if !changes.invoiceNumbers.isEmpty { statements.append(InvoiceTable.storeSequences(changes.invoiceNumbers)) }
+        if !commands.isEmpty { statements.append(InboxTable.record(commands)) }
+        if !published.isEmpty { statements.append(OutboxTable.remove(published)) }
+        if !events.isEmpty { statements.append(OutboxTable.add(events)) }
+        statements.append(Statement(name: "commit", "COMMIT"))
+        let answer = events.isEmpty ? nil : statements.count - 2
+        return try await run(statements, during: "storing a batch") { results in
+            try answer.map { try results[$0].map(OutboxTable.readPosition) } ?? []
+        }
+    }
+
+    /// Gives the transaction up.
+    public func rollback() async throws(StoreError) {
+        try await run([Statement(name: "rollback", "ROLLBACK")], during: "rolling a batch back") { _ in }
+    }
+
+    // MARK: The outbox by itself
+
+    /// The oldest events that wait in the partitions' outbox.
+    public func waitingEvents(partitions: [Int], limit: Int) async throws(StoreError) -> [WaitingEvent] {
+        let statements = [OutboxTable.waiting(partitions: partitions, limit: limit)]
+        return try await run(statements, during: "reading the outbox") { results in
+            try results[0].map(OutboxTable.readWaiting)
+        }
+    }
+
+    /// Removes published events when no batch comes that would do it.
+    public func remove(_ published: [OutboxPosition]) async throws(StoreError) {
+        try await run([OutboxTable.remove(published)], during: "clearing the outbox") { _ in }
+    }
+
+    private func run<Result>(
+        _ statements: [Statement], during: String, _ read: ([Rows]) throws -> Result
+    ) async throws(StoreError) -> Result {
+        do {
+            return try read(try await connection.pipeline(statements))
+        } catch let error as PostgreSQLError {
+            throw StoreError(error, during: during)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw StoreError(.unreadableRow, during: during, detail: "\(error)", advice: "Report it: this is a defect.")
+        }
+    }
+}

@@ -1,0 +1,67 @@
+// The table `customers`: one row per customer, locked by the lane that decides for it.
+
+internal import Orders
+internal import PostgreSQL
+
+enum CustomerTable {
+    /// Locks in the order of the ids, so that two transactions never wait for each other crosswise. `NO KEY`, because
+    /// a customer's id never changes: rows that refer to it can be written meanwhile.
+    static func load(_ ids: [CustomerID]) -> Statement {
+        Statement(
+            name: "load customers",
+            """
+            SELECT customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
+                   state_or_province, country, reseller_id, administrative_responsibility, administrator_email,
+                   created_at, event_sequence, settled_at
+            FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR NO KEY UPDATE
+            """, [.identifiers(ids)])
+    }
+
+    static func read(_ row: Row) throws -> Customer {
+        var column = ColumnReader(row)
+        return Customer(
+            id: try column.identifier(), partnerID: try column.text(), companyName: try column.text(),
+            address: Address(
+                line1: try column.text(), line2: try column.optionalText(), line3: try column.optionalText(),
+                city: try column.text(), postalCode: try column.text(), stateOrProvince: try column.text(),
+                country: try column.text()),
+            resellerID: try column.optionalText(),
+            administrativeResponsibility: try column.value(AdministrativeResponsibility.init(rawValue:)),
+            administratorEmail: try column.optionalText(), createdAt: try column.timestamp(),
+            sequence: try column.int64(), settledAt: try column.optionalTimestamp())
+    }
+
+    static func store(_ customers: [Customer]) -> Statement {
+        Statement(
+            name: "store customers",
+            """
+            INSERT INTO customers (
+                customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
+                state_or_province, country, reseller_id, administrative_responsibility, administrator_email, created_at,
+                event_sequence, settled_at)
+            SELECT * FROM unnest(
+                $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[],
+                $15::bigint[], $16::timestamptz[])
+            ON CONFLICT (customer_id) DO UPDATE SET
+                partner_id = excluded.partner_id, company_name = excluded.company_name,
+                address_line1 = excluded.address_line1, address_line2 = excluded.address_line2,
+                address_line3 = excluded.address_line3, city = excluded.city, postal_code = excluded.postal_code,
+                state_or_province = excluded.state_or_province, country = excluded.country,
+                reseller_id = excluded.reseller_id,
+                administrative_responsibility = excluded.administrative_responsibility,
+                event_sequence = excluded.event_sequence, settled_at = excluded.settled_at
+            """,
+            [
+                .identifiers(customers.map(\.id)), .textArray(customers.map(\.partnerID)),
+                .textArray(customers.map(\.companyName)), .textArray(customers.map(\.address.line1)),
+                .textArray(customers.map(\.address.line2)), .textArray(customers.map(\.address.line3)),
+                .textArray(customers.map(\.address.city)), .textArray(customers.map(\.address.postalCode)),
+                .textArray(customers.map(\.address.stateOrProvince)), .textArray(customers.map(\.address.country)),
+                .textArray(customers.map(\.resellerID)),
+                .textArray(customers.map(\.administrativeResponsibility.rawValue)),
+                .textArray(customers.map(\.administratorEmail)), .timestamps(customers.map(\.createdAt)),
+                .int8Array(customers.map(\.sequence)), .timestamps(customers.map(\.settledAt)),
+            ])
+    }
+}

@@ -1,0 +1,115 @@
+// The table `inbox`: each command once, with its outcome.
+
+public import Orders
+internal import PostgreSQL
+
+/// What identifies a command in the inbox: its key, within what its sender may speak for.
+public struct InboxKey: Sendable, Hashable {
+    /// The partner that the publisher acts for; ``unknown`` or ``worker`` where there is none.
+    public let sender: String
+    public let command: CommandKey
+
+    public init(sender: String, command: CommandKey) {
+        self.sender = sender
+        self.command = command
+    }
+
+    /// The sender of commands whose publisher acts for no partner.
+    public static let unknown = ""
+    /// The sender of the worker's own commands; no partner's id can be this.
+    public static let worker = "*"
+}
+
+/// A command as it was received, and what came of it.
+public struct InboxEntry: Sendable, Hashable {
+    public let receivedAt: Timestamp
+    public let key: InboxKey
+    public let customerID: CustomerID
+    /// The queue that it came from.
+    public let partition: Int
+    public let type: String
+    /// ``Publisher/name``.
+    public let publisher: String
+    public let effectiveAt: Timestamp
+    /// The command's data as received.
+    public let data: [UInt8]
+    public let trace: TraceContext
+    public let outcome: StoredEvent
+
+    public init(
+        receivedAt: Timestamp, key: InboxKey, customerID: CustomerID, partition: Int, type: String,
+        publisher: String, effectiveAt: Timestamp, data: [UInt8], trace: TraceContext, outcome: StoredEvent
+    ) {
+        self.receivedAt = receivedAt
+        self.key = key
+        self.customerID = customerID
+        self.partition = partition
+        self.type = type
+        self.publisher = publisher
+        self.effectiveAt = effectiveAt
+        self.data = data
+        self.trace = trace
+        self.outcome = outcome
+    }
+}
+
+enum InboxTable {
+    /// Finds the commands that were received before, in whichever month.
+    static func find(_ keys: [InboxKey]) -> Statement {
+        Statement(
+            name: "find in inbox",
+            """
+            SELECT i.received_at, i.sender, i.source, i.id, i.customer_id, i.partition, i.type, i.publisher,
+                   i.effective_at, i.data, i.traceparent, i.tracestate, i.outcome_id, i.outcome_type, i.outcome_at, i.outcome_data
+            FROM unnest($1::text[], $2::text[], $3::text[]) AS k (sender, source, id)
+            JOIN inbox i ON i.sender = k.sender AND i.source = k.source AND i.id = k.id
+            """,
+            [
+                .textArray(keys.map(\.sender)), .textArray(keys.map(\.command.source)),
+                .textArray(keys.map(\.command.id)),
+            ])
+    }
+
+    static func read(_ row: Row) throws -> InboxEntry {
+        var column = ColumnReader(row)
+        let receivedAt = try column.timestamp()
+        let key = InboxKey(
+            sender: try column.text(),
+            command: CommandKey(source: try column.text(), id: try column.text()))
+        let customerID: CustomerID = try column.identifier()
+        return InboxEntry(
+            receivedAt: receivedAt, key: key, customerID: customerID, partition: try column.int(),
+            type: try column.text(), publisher: try column.text(), effectiveAt: try column.timestamp(),
+            data: try column.bytes(),
+            trace: TraceContext(traceparent: try column.optionalText(), tracestate: try column.optionalText()),
+            outcome: StoredEvent(
+                id: try column.identifier(), type: try column.value(EventType.init(rawValue:)),
+                time: try column.timestamp(),
+                customerID: customerID, data: try column.bytes()))
+    }
+
+    static func record(_ entries: [InboxEntry]) -> Statement {
+        Statement(
+            name: "record in inbox",
+            """
+            INSERT INTO inbox (
+                received_at, sender, source, id, customer_id, partition, type, publisher, effective_at, data, traceparent,
+                tracestate, outcome_id, outcome_type, outcome_at, outcome_data)
+            SELECT * FROM unnest(
+                $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::integer[], $7::text[],
+                $8::text[], $9::timestamptz[], $10::bytea[], $11::text[], $12::text[], $13::uuid[], $14::text[],
+                $15::timestamptz[], $16::bytea[])
+            """,
+            [
+                .timestamps(entries.map(\.receivedAt)), .textArray(entries.map(\.key.sender)),
+                .textArray(entries.map(\.key.command.source)), .textArray(entries.map(\.key.command.id)),
+                .identifiers(entries.map(\.customerID)),
+                .int4Array(entries.map { Int32(clamping: $0.partition) }), .textArray(entries.map(\.type)),
+                .textArray(entries.map(\.publisher)), .timestamps(entries.map(\.effectiveAt)),
+                .byteaArray(entries.map(\.data)), .textArray(entries.map(\.trace.traceparent)),
+                .textArray(entries.map(\.trace.tracestate)), .identifiers(entries.map(\.outcome.id)),
+                .textArray(entries.map(\.outcome.type.rawValue)), .timestamps(entries.map(\.outcome.time)),
+                .byteaArray(entries.map(\.outcome.data)),
+            ])
+    }
+}

@@ -1,0 +1,16 @@
+// The versions of the database schema, in their order.
+
+public import PostgreSQL
+
+/// The schema's migrations. A migration that was released is never edited: a change is a new one.
+public enum OrderMigrations {
+    public static let all: [Migration] = [
+        Migration(version: 1, name: "catalog", sql: text(PackageResources.m1_catalog_sql)),
+        Migration(version: 2, name: "customers", sql: text(PackageResources.m2_customers_sql)),
+        Migration(version: 3, name: "inbox and outbox", sql: text(PackageResources.m3_inbox_outbox_sql)),
+    ]
+
+    private static func text(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,62 @@
+// What can go wrong between the domain and its tables.
+
+public import PostgreSQL
+
+/// An error of the store.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    /// What kind of error it is; more may be added.
+    public struct Code: Hashable, Sendable, RawRepresentable {
+        public let rawValue: String
+        public init(rawValue: String) { self.rawValue = rawValue }
+
+        /// The database refused, failed or is out of reach; see ``StoreError/cause``.
+        public static let database = Code(rawValue: "database")
+        /// The session is lost, or must be given up: see ``StoreError/cause``.
+        public static let sessionLost = Code(rawValue: "session_lost")
+        /// A row holds what this version can't read.
+        public static let unreadableRow = Code(rawValue: "unreadable_row")
+        /// The catalog file contradicts itself or what is stored.
+        public static let invalidCatalog = Code(rawValue: "invalid_catalog")
+    }
+
+    public let code: Code
+    /// What was being done.
+    public let during: String
+    public let detail: String
+    /// What to do about it.
+    public let advice: String
+    public let cause: PostgreSQLError?
+
+    init(_ code: Code, during: String, detail: String, advice: String, cause: PostgreSQLError? = nil) {
+        self.code = code
+        self.during = during
+        self.detail = detail
+        self.advice = advice
+        self.cause = cause
+    }
+
+    init(_ cause: PostgreSQLError, during: String) {
+        self.init(.database, during: during, detail: "\(cause)", advice: cause.advice, cause: cause)
+    }
+
+    /// Partners of the catalog have no sequence of invoice numbers, although applying a catalog makes one for each.
+    public static func sequenceMissing(_ partners: Set<String>) -> StoreError {
+        StoreError(
+            .invalidCatalog, during: "closing an invoice",
+            detail: "there is no number sequence for \(partners.sorted().joined(separator: ", "))",
+            advice: "Apply the catalog again (order-worker catalog apply FILE).")
+    }
+
+    /// The same error as a reason to give the session up and to try again with a new one.
+    public func losingSession() -> StoreError {
+        StoreError(.sessionLost, during: during, detail: detail, advice: advice, cause: cause)
+    }
+
+    /// Whether the same can succeed when it is tried again.
+    public var isRetriable: Bool { code == .sessionLost || (cause?.isRetriable ?? false) }
+
+    /// Whether the connection can still be used, after a rollback where a transaction was open.
+    public var isConnectionUsable: Bool { code != .sessionLost && (cause?.isConnectionUsable ?? true) }
+
+    public var description: String { "\(during): \(detail)" }
+}

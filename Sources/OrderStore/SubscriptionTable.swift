@@ -1,0 +1,144 @@
+// The tables `subscriptions`, `inventory` and `periods`: what a customer subscribed to and holds.
+
+internal import Orders
+internal import PostgreSQL
+
+enum SubscriptionTable {
+    /// The subscriptions that are named, those of charges that are named, and those of the customers that are due.
+    static func load(
+        customers: [CustomerID], named: [(CustomerID, SubscriptionID)], charges: [(CustomerID, TransactionID)],
+        dueBy now: Timestamp
+    ) -> Statement {
+        Statement(
+            name: "load subscriptions",
+            """
+            WITH wanted AS (
+                SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS named (customer_id, subscription_id)
+                UNION
+                SELECT t.customer_id, t.subscription_id
+                FROM unnest($3::uuid[], $4::uuid[]) AS charge (customer_id, transaction_id)
+                JOIN transactions t USING (customer_id, transaction_id)
+                UNION
+                SELECT s.customer_id, s.subscription_id
+                FROM unnest($5::uuid[]) AS c (customer_id) JOIN subscriptions s USING (customer_id)
+                WHERE s.due_at <= $6
+            )
+            SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
+                   s.period_start, s.period_end, s.auto_renewal, s.due_at, i.types, i.quantities, i.renewal_quantities
+            FROM wanted JOIN subscriptions s USING (customer_id, subscription_id)
+            CROSS JOIN LATERAL (
+                SELECT coalesce(array_agg(certificate_type), '{}') AS types,
+                       coalesce(array_agg(quantity), '{}') AS quantities,
+                       coalesce(array_agg(coalesce(renewal_quantity, -1)), '{}') AS renewal_quantities
+                FROM inventory
+                WHERE customer_id = s.customer_id AND subscription_id = s.subscription_id) AS i
+            """,
+            [
+                .identifiers(named.map(\.0)), .identifiers(named.map(\.1)), .identifiers(charges.map(\.0)),
+                .identifiers(charges.map(\.1)), .identifiers(customers), .timestamptz(now.microseconds),
+            ])
+    }
+
+    static func read(_ row: Row) throws -> Subscription {
+        var column = ColumnReader(row)
+        let customerID: CustomerID = try column.identifier()
+        let id: SubscriptionID = try column.identifier()
+        let product = try column.text()
+        let term = try column.value { Term($0) }
+        let state = try column.value(SubscriptionState.init(rawValue:))
+        let originalStart = try column.date()
+        let period = Period(index: try column.int(), start: try column.date(), end: try column.date())
+        let autoRenewal = try column.bool()
+        let dueAt = try column.optionalTimestamp()
+        let types = try column.textArray()
+        let quantities = zip(types, try column.int64Array()).filter { $0.1 > 0 }
+        let renewalQuantities = zip(types, try column.int64Array()).filter { $0.1 >= 0 }
+        return Subscription(
+            id: id, customerID: customerID, product: product, term: term, state: state, originalStart: originalStart,
+            period: period, autoRenewal: autoRenewal, inventory: Dictionary(uniqueKeysWithValues: quantities),
+            renewalInventory: Dictionary(uniqueKeysWithValues: renewalQuantities), dueAt: dueAt)
+    }
+
+    static func store(_ subscriptions: [Subscription]) -> Statement {
+        Statement(
+            name: "store subscriptions",
+            """
+            INSERT INTO subscriptions (
+                customer_id, subscription_id, product, term, state, original_start, period_index, period_start,
+                period_end, auto_renewal, due_at)
+            SELECT * FROM unnest(
+                $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::integer[], $8::date[],
+                $9::date[], $10::boolean[], $11::timestamptz[])
+            ON CONFLICT (customer_id, subscription_id) DO UPDATE SET
+                state = excluded.state, period_index = excluded.period_index, period_start = excluded.period_start,
+                period_end = excluded.period_end, auto_renewal = excluded.auto_renewal, due_at = excluded.due_at
+            """,
+            [
+                .identifiers(subscriptions.map(\.customerID)), .identifiers(subscriptions.map(\.id)),
+                .textArray(subscriptions.map(\.product)), .textArray(subscriptions.map(\.term.description)),
+                .textArray(subscriptions.map(\.state.rawValue)), .dates(subscriptions.map(\.originalStart)),
+                .int4Array(subscriptions.map { Int32(clamping: $0.period.index) }),
+                .dates(subscriptions.map(\.period.start)), .dates(subscriptions.map(\.period.end)),
+                .boolArray(subscriptions.map(\.autoRenewal)), .timestamps(subscriptions.map(\.dueAt)),
+            ])
+    }
+
+    /// What the subscriptions hold. A type that a subscription no longer holds is set to 0.
+    static func storeInventory(_ subscriptions: [Subscription]) -> Statement {
+        var rows: [(customer: CustomerID, subscription: SubscriptionID, type: String, held: Int64, renewal: Int64?)] =
+            []
+        for subscription in subscriptions {
+            let types = Set(subscription.inventory.keys).union(subscription.renewalInventory.keys)
+            for type in types.sorted() {
+                rows.append(
+                    (
+                        subscription.customerID, subscription.id, type, subscription.inventory[type] ?? 0,
+                        subscription.renewalInventory[type]
+                    ))
+            }
+        }
+        return Statement(
+            name: "store inventory",
+            """
+            WITH held AS (
+                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[])
+                    AS held (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
+            ), dropped AS (
+                UPDATE inventory i SET quantity = 0, renewal_quantity = NULL
+                FROM unnest($6::uuid[], $7::uuid[]) AS s (customer_id, subscription_id)
+                WHERE i.customer_id = s.customer_id AND i.subscription_id = s.subscription_id
+                  AND (i.quantity <> 0 OR i.renewal_quantity IS NOT NULL)
+                  AND (i.customer_id, i.subscription_id, i.certificate_type) NOT IN
+                      (SELECT customer_id, subscription_id, certificate_type FROM held)
+            )
+            INSERT INTO inventory (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
+            SELECT * FROM held
+            ON CONFLICT (customer_id, subscription_id, certificate_type) DO UPDATE SET
+                quantity = excluded.quantity, renewal_quantity = excluded.renewal_quantity
+            """,
+            [
+                .identifiers(rows.map(\.customer)), .identifiers(rows.map(\.subscription)),
+                .textArray(rows.map(\.type)), .int8Array(rows.map(\.held)), .int8Array(rows.map(\.renewal)),
+                .identifiers(subscriptions.map(\.customerID)), .identifiers(subscriptions.map(\.id)),
+            ])
+    }
+
+    /// The periods that transactions began. A period that exists already, or that overlaps another, is refused.
+    static func storePeriods(begunBy transactions: [Transaction]) -> Statement? {
+        let begun = transactions.filter { $0.type == .order || $0.type == .renewal }
+        guard !begun.isEmpty else { return nil }
+        return Statement(
+            name: "store periods",
+            """
+            INSERT INTO periods (customer_id, subscription_id, period_index, span)
+            SELECT DISTINCT customer_id, subscription_id, period_index, daterange(period_start, period_end)
+            FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::date[], $5::date[])
+                AS begun (customer_id, subscription_id, period_index, period_start, period_end)
+            """,
+            [
+                .identifiers(begun.map(\.customerID)), .identifiers(begun.map(\.subscriptionID)),
+                .int4Array(begun.map { Int32(clamping: $0.period.index) }), .dates(begun.map(\.period.start)),
+                .dates(begun.map(\.period.end)),
+            ])
+    }
+}
