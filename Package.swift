@@ -13,6 +13,8 @@ let package = Package(
     name: "order-worker",
     dependencies: [
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
 
     ],
     targets: [
@@ -39,6 +41,15 @@ let package = Package(
                 .embedInCode("Migrations/m3_inbox_outbox.sql"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "OrderWorker",
+            dependencies: [
+                "AMQP", "PostgreSQL", "Orders", "OrderContract", "OrderStore",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
@@ -47,5 +58,12 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "OrdersTests", dependencies: ["Orders"], swiftSettings: settings),
         .testTarget(name: "OrderContractTests", dependencies: ["OrderContract"], swiftSettings: settings),
+        .testTarget(
+            name: "OrderWorkerTests",
+            dependencies: [
+                "AMQP", "PostgreSQL", "Orders", "OrderContract", "OrderStore", "OrderWorker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
     ]
 )

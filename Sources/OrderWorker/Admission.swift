@@ -1,0 +1,143 @@
+// Which messages become commands, for whom they speak and as of when they count. Pure.
+
+internal import AMQP
+internal import Logging
+internal import OrderContract
+internal import OrderStore
+internal import Orders
+internal import PostgreSQL
+
+/// A delivery that was read as a command.
+struct ReceivedCommand: Sendable {
+    let delivery: Delivery
+    let partition: Int
+    let decoded: DecodedCommand
+    /// The publisher that the broker verified.
+    let userID: String?
+    /// How often it was deferred.
+    let attempts: Int
+
+    var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "id": "\(decoded.key.id)", "type": "\(decoded.type.rawValue)", "customer": "\(decoded.command.customerID)",
+        ]
+        if let trace = decoded.traceparent { metadata["trace"] = "\(trace)" }
+        return metadata
+    }
+}
+
+/// A message that is refused without having been a command: it goes to the dead letters, and a refusal to its sender.
+struct Refusal: Sendable {
+    let code: RejectionCode
+    let messages: [OutgoingMessage]
+    let metadata: Logger.Metadata
+}
+
+/// The rules by which a worker reads and admits messages.
+struct Admission: Sendable {
+    let decoder: CommandDecoder
+    let relay: Relay
+    let authorization: Authorization
+    let commandAge: Duration
+    let deferrals: Int
+
+    /// Reads deliveries, in their order.
+    func read(_ deliveries: [Delivery], now: Timestamp) -> (commands: [ReceivedCommand], refusals: [Refusal]) {
+        var commands: [ReceivedCommand] = []
+        var refusals: [Refusal] = []
+        for delivery in deliveries {
+            let (message, attempts) = relay.received(delivery.message)
+            switch decoder.decode(message, routingKey: delivery.routingKey) {
+            case .success(let decoded):
+                commands.append(
+                    ReceivedCommand(
+                        delivery: delivery, partition: Self.partition(ofQueue: delivery.consumerTag),
+                        decoded: decoded, userID: message.properties.userID, attempts: attempts))
+            case .failure(let unreadable):
+                refusals.append(refuse(delivery, unreadable, now: now))
+            }
+        }
+        return (commands, refusals)
+    }
+
+    /// The partition whose queue a consumer tag names: lanes name their consumers after the queues.
+    private static func partition(ofQueue name: String) -> Int {
+        Int(name.drop { $0 != "." }.dropFirst()) ?? 0
+    }
+
+    /// Refuses a command that the database refuses.
+    func refuse(_ command: ReceivedCommand, because error: StoreError, now: Timestamp) -> Refusal {
+        let state = error.cause?.sqlState.map { " (SQLSTATE \($0))" } ?? ""
+        let unreadable = UnreadableMessage(
+            violation: Violation(
+                .internalError, at: "",
+                "The command could not be stored\(state). It is kept for an operator, who can replay it."),
+            key: command.decoded.key, type: command.decoded.type.rawValue,
+            customerID: command.decoded.command.customerID, traceparent: command.decoded.traceparent,
+            tracestate: command.decoded.tracestate, replyTo: command.decoded.replyTo,
+            correlationID: command.decoded.correlationID)
+        return refuse(command.delivery, unreadable, now: now)
+    }
+
+    private func refuse(_ delivery: Delivery, _ unreadable: UnreadableMessage, now: Timestamp) -> Refusal {
+        var messages = [relay.deadLetter(delivery, unreadable)]
+        let event = unreadable.rejection(
+            of: relay.received(delivery.message).message, routingKey: delivery.routingKey, at: now)
+        messages += StoredEvent(event).messages(
+            replyTo: unreadable.replyTo, correlationID: unreadable.correlationID,
+            trace: TraceContext(traceparent: unreadable.traceparent, tracestate: unreadable.tracestate))
+        return Refusal(
+            code: unreadable.code, messages: messages,
+            metadata: [
+                "reason": "\(unreadable.code.rawValue)", "id": "\(unreadable.key?.id ?? "")",
+                "type": "\(unreadable.type ?? "")", "routing-key": "\(delivery.routingKey.prefix(64))",
+            ])
+    }
+
+    /// Who sent a command, as far as it can be trusted.
+    func publisher(of command: ReceivedCommand, catalog: Catalog) -> Publisher {
+        if isOwn(command) { return .worker }
+        switch authorization {
+        case .trusted:
+            return .trusted(partner: command.decoded.partnerID)
+        case .userID:
+            guard let user = command.userID else { return .anonymous }
+            // A command that claims to be another partner's is nobody's.
+            let isForged = command.decoded.partnerID.map { catalog.partner(for: .user(user))?.id != $0 } ?? false
+            return isForged ? .anonymous : .user(user)
+        }
+    }
+
+    /// What identifies a command in the inbox.
+    func key(of command: ReceivedCommand, _ publisher: Publisher, catalog: Catalog) -> InboxKey {
+        let sender: String
+        if case .worker = publisher {
+            sender = InboxKey.worker
+        } else {
+            sender = catalog.partner(for: publisher)?.id ?? InboxKey.unknown
+        }
+        return InboxKey(sender: sender, command: command.decoded.key)
+    }
+
+    /// The sender's time, clamped so that neither a backlog nor a false clock can buy at another day's terms. The worker's
+    /// own clock is believed, even where an operator sets it ahead.
+    func effectiveTime(of command: ReceivedCommand, now: Timestamp) -> Timestamp {
+        guard let time = command.decoded.time else { return now }
+        if isOwn(command) { return time }
+        return min(now, max(time, now.adding(.zero - commandAge)))
+    }
+
+    /// Whether a command may be put aside for a while.
+    func mayDefer(_ command: ReceivedCommand) -> Bool {
+        command.attempts < deferrals && DeadLetter.canPassOn(command.delivery.message)
+    }
+
+    /// What falls due by then may be settled by the batch: now, or later where an operator has set the clock ahead.
+    func horizon(of batch: Batch, now: Timestamp) -> Timestamp {
+        batch.commands.filter(isOwn).compactMap(\.decoded.time).reduce(now, max)
+    }
+
+    private func isOwn(_ command: ReceivedCommand) -> Bool {
+        command.userID == relay.ownUser && command.decoded.type == .customerSettle
+    }
+}

@@ -1,0 +1,89 @@
+// The three connections of a lane.
+
+internal import AMQP
+internal import Logging
+internal import PostgreSQL
+
+/// A lane's connections: it consumes on one and publishes on another, so that a broker that holds publishers back
+/// still takes acknowledgements; and it has a database session of its own, which holds its partitions' locks.
+struct LaneConnections: Sendable {
+    let database: PostgreSQL.Connection
+    let consumer: ConsumerConnection
+    let publisher: PublisherConnection
+
+    /// Connects all three, or none.
+    static func open(_ configuration: WorkerConfiguration, name: String, logger: Logger) async throws -> LaneConnections
+    {
+        var amqp = configuration.amqp
+        amqp.connectionName = "order-worker \(name)"
+        var database = configuration.database
+        database.applicationName = "order-worker \(name)"
+        let session = try await PostgreSQL.Connection.connect(database, logger: logger)
+        do {
+            let consumer = try await ConsumerConnection.connect(amqp, logger: logger)
+            do {
+                let publisher = try await PublisherConnection.connect(amqp, logger: logger)
+                return LaneConnections(database: session, consumer: consumer, publisher: publisher)
+            } catch {
+                await consumer.close()
+                throw error
+            }
+        } catch {
+            await session.close()
+            throw error
+        }
+    }
+
+    /// Closes them. The consumer first: its deliveries go back to their queues before the locks are free.
+    ///
+    /// - Parameter limit: how long a database call that is under way may still take.
+    func close(within limit: Duration = .seconds(5)) async {
+        await consumer.close()
+        await publisher.close()
+        await database.close(within: limit)
+    }
+
+    /// Publishes messages in order and sees each confirmed.
+    ///
+    /// - Throws: ``LaneError/notPublished(_:)`` when the broker refuses one, or returns one that must arrive.
+    func publish(_ messages: [OutgoingMessage]) async throws {
+        guard !messages.isEmpty else { return }
+        let started = ContinuousClock.now
+        var left = messages
+        for _ in 0..<5 {
+            let outcomes = try await publisher.publish(left)
+            for (message, outcome) in zip(left, outcomes) {
+                if case .returned(_, let text) = outcome {
+                    throw LaneError.notPublished("'\(message.exchange)' with key '\(message.routingKey)': \(text)")
+                }
+            }
+            guard let refused = outcomes.firstIndex(of: .rejected) else {
+                LaneMetrics.published(messages.count, seconds: started.duration(to: .now))
+                return
+            }
+            // All from there again: a customer's events stay in order, and those that went through keep their ids.
+            left.removeFirst(refused)
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        throw LaneError.notPublished("the broker refuses \(left.count) messages, the first to '\(left[0].exchange)'")
+    }
+}
+
+/// Why a lane has to begin anew.
+enum LaneError: Error, CustomStringConvertible {
+    case consumerCancelled(String)
+    case notPublished(String)
+    case rankKeyTaken
+    case drainTimedOut
+
+    var description: String {
+        switch self {
+        case .consumerCancelled(let tag):
+            "the broker cancelled the consumer of '\(tag)': was the queue deleted? Apply the topology (order-worker topology apply)"
+        case .notPublished(let what):
+            "a message was not published: \(what). Apply the topology (order-worker topology apply)"
+        case .rankKeyTaken: "another lane has the same rank key"
+        case .drainTimedOut: "the lane did not finish in time; what it had is delivered again"
+        }
+    }
+}

@@ -1,0 +1,304 @@
+// One lane while it is connected: takes partitions, applies their commands in batches, publishes, acknowledges.
+
+internal import AMQP
+internal import Foundation
+internal import Logging
+internal import OrderContract
+internal import OrderStore
+internal import Orders
+
+/// A lane's connections and what it has in hand. When any part fails the whole session ends and the lane begins a new
+/// one: what was not acknowledged is delivered again, what was committed and not published waits in the outbox.
+actor LaneSession {
+    private let configuration: WorkerConfiguration
+    private let connections: LaneConnections
+    private let admission: Admission
+    private let store: BatchStore
+    private let ownership: PartitionOwnership
+    private let rankKey: Int32
+    private let logger: Logger
+    private let report: @Sendable ([Int]) -> Void
+
+    private var catalog: Catalog
+    /// The partitions that are consumed, which is fewer than owned only while one is taken or handed over.
+    private var consumed: Set<Int> = []
+    /// Published and acknowledged; removed from the outbox with the next transaction.
+    private var published: [OutboxPosition] = []
+    private var isStopping = false
+
+    private static let balanceInterval = Duration.milliseconds(500)
+
+    /// Deliveries of one partition that may be in hand: one batch being applied, the next one arriving.
+    private var prefetch: Int { min(2 * configuration.batchLimit, 65535) }
+
+    init(
+        _ configuration: WorkerConfiguration, connections: LaneConnections, catalog: Catalog, admission: Admission,
+        rankKey: Int32, logger: Logger, report: @escaping @Sendable ([Int]) -> Void
+    ) {
+        self.configuration = configuration
+        self.connections = connections
+        self.admission = admission
+        self.store = BatchStore(connection: connections.database)
+        self.ownership = PartitionOwnership(connection: connections.database)
+        self.catalog = catalog
+        self.rankKey = rankKey
+        self.logger = logger
+        self.report = report
+    }
+
+    /// Ends the session in good order: no more deliveries are taken, what has come is finished.
+    func stop() async {
+        isStopping = true
+        await connections.consumer.wake()
+    }
+
+    /// Serves until ``stop()`` is called or something fails.
+    func serve() async throws {
+        try await withThrowingTaskGroup(of: [OutboxPosition].self) { publishing in
+            var nextBalance = ContinuousClock.now
+            while !isStopping {
+                if ContinuousClock.now >= nextBalance {
+                    try await balance(&publishing)
+                    nextBalance = .now + Self.balanceInterval
+                }
+                // With something published and not yet cleared away, wait only a moment for the batch that does it.
+                let isUnfinished = !publishing.isEmpty || !published.isEmpty
+                let deadline = isUnfinished ? min(nextBalance, .now + .milliseconds(50)) : nextBalance
+                try await takeBatch(until: deadline, &publishing)
+            }
+            try await drain(&publishing)
+        }
+    }
+
+    // MARK: Batches
+
+    /// Takes what has arrived, applies it, and starts to publish it once the batch before is published.
+    ///
+    /// - Returns: how many deliveries had arrived.
+    @discardableResult
+    private func takeBatch(
+        until deadline: ContinuousClock.Instant, _ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>
+    ) async throws -> Int {
+        let arrived = try await connections.consumer.nextBatch(maximum: configuration.batchLimit, until: deadline)
+        var deliveries: [Delivery] = []
+        for event in arrived {
+            switch event {
+            case .delivery(let delivery): deliveries.append(delivery)
+            case .cancelled(let consumerTag):
+                throw LaneError.consumerCancelled(consumerTag)
+            }
+        }
+        guard let last = deliveries.last else {
+            if try await collect(&publishing), !published.isEmpty {
+                try await store.remove(published)
+                published = []
+            }
+            return 0
+        }
+        let results = try await apply(deliveries)
+        try await collect(&publishing)
+        let connections = connections
+        publishing.addTask {
+            try await connections.publish(results.flatMap(\.messages))
+            try await connections.consumer.acknowledge(through: last.tag)
+            return results.flatMap(\.positions)
+        }
+        return deliveries.count
+    }
+
+    /// Waits until the batch before is published and acknowledged.
+    ///
+    /// - Returns: true, so that it reads well in a condition.
+    @discardableResult
+    private func collect(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws -> Bool {
+        while let positions = try await publishing.next() { published += positions }
+        return true
+    }
+
+    /// Applies deliveries in one transaction, or one by one where the database refuses them together.
+    private func apply(_ deliveries: [Delivery]) async throws -> [AppliedBatch] {
+        let started = ContinuousClock.now
+        let reading = admission.read(deliveries, now: Timestamp.now)
+        for refusal in reading.refusals {
+            LaneMetrics.deadLettered(refusal.code)
+            logger.warning("dead-lettered", metadata: refusal.metadata)
+        }
+        var results = [AppliedBatch(messages: reading.refusals.flatMap(\.messages), positions: [])]
+        do {
+            results.append(try await commit(reading.commands))
+        } catch {
+            if error.isRetriable { throw error }
+            logger.error("batch refused, trying one by one", metadata: ["error": "\(error)"])
+            for command in reading.commands {
+                results.append(try await commitAlone(command))
+            }
+        }
+        LaneMetrics.batch(size: deliveries.count, seconds: started.duration(to: .now))
+        return results
+    }
+
+    private func commitAlone(_ command: ReceivedCommand) async throws -> AppliedBatch {
+        do {
+            return try await commit([command])
+        } catch {
+            if error.isRetriable { throw error }
+            return poisoned(command, error)
+        }
+    }
+
+    /// Dead-letters a command that the database refuses although the rules allow it: a defect that must not stop others.
+    private func poisoned(_ command: ReceivedCommand, _ error: StoreError) -> AppliedBatch {
+        logger.critical(
+            "the database refused a command; it is dead-lettered",
+            metadata: command.metadata.merging(["error": "\(error)"]) { first, _ in first })
+        let refusal = admission.refuse(command, because: error, now: Timestamp.now)
+        return AppliedBatch(messages: refusal.messages, positions: [])
+    }
+
+    /// Commits commands in one transaction, trying again where another transaction was in the way.
+    private func commit(_ commands: [ReceivedCommand]) async throws(StoreError) -> AppliedBatch {
+        guard !commands.isEmpty else { return AppliedBatch(messages: [], positions: []) }
+        var attempt = 0
+        while true {
+            do throws(StoreError) {
+                return try await transact(commands)
+            } catch {
+                // A lost connection ends the session. With it go the locks, so that nothing can be committed twice.
+                guard error.isConnectionUsable else { throw error.losingSession() }
+                try await store.rollback()
+                attempt += 1
+                guard error.isRetriable else { throw error }
+                guard attempt < 5 else { throw error.losingSession() }
+                logger.info("transaction again", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
+            }
+        }
+    }
+
+    private func transact(_ commands: [ReceivedCommand]) async throws(StoreError) -> AppliedBatch {
+        let decided = try await decide(Batch(commands: commands))
+        let positions = try await store.commit(
+            decided.changes, commands: decided.commands, events: decided.events, published: published)
+        published = []
+        for entry in decided.tally {
+            LaneMetrics.command(entry)
+            logger.debug("command", metadata: entry.metadata)
+        }
+        let messages = decided.events.flatMap { entry in
+            entry.event.messages(replyTo: entry.replyTo, correlationID: entry.correlationID, trace: entry.trace)
+        }
+        return AppliedBatch(messages: messages + decided.besides, positions: positions)
+    }
+
+    /// Begins the transaction, loads what the batch touches and decides it.
+    private func decide(_ batch: Batch) async throws(StoreError) -> DecidedBatch {
+        let now = Timestamp.now
+        let horizon = admission.horizon(of: batch, now: now)
+        var closing: Set<String> = []
+        while true {
+            let request = batch.request(admission, catalog: catalog, dueBy: horizon)
+            let loaded = try await store.begin(request, closingInvoicesOf: closing)
+            if loaded.catalogVersion != catalog.version {
+                try await store.rollback()
+                catalog = try await CatalogStore(connection: connections.database).load()
+                logger.info("catalog loaded", metadata: ["version": "\(catalog.version)"])
+                continue
+            }
+            let decided = batch.decide(
+                loaded, admission, catalog: catalog, now: now, identifiers: IdentifierSource())
+            let missing = decided.changes.missingInvoiceNumbers
+            if missing.isEmpty { return decided }
+            // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the
+            // sequence of its number has to be locked before.
+            guard !missing.isSubset(of: closing) else { throw .sequenceMissing(missing) }
+            closing.formUnion(missing)
+            try await store.rollback()
+        }
+    }
+
+    // MARK: Partitions
+
+    /// Takes and hands over partitions until this lane has its share.
+    private func balance(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
+        let view = try await ownership.view()
+        let share = FairShare(rankKey: rankKey, partitions: configuration.partitions, view: view)
+        if !share.release.isEmpty {
+            try await handOver(share.release, &publishing)
+        }
+        if !share.take.isEmpty {
+            for partition in try await ownership.take(share.take).sorted() {
+                try await begin(partition)
+            }
+        }
+        if !share.release.isEmpty || !share.take.isEmpty {
+            report(consumed.sorted())
+        }
+    }
+
+    /// Publishes what the partition's owner before left in the outbox, then begins to consume.
+    private func begin(_ partition: Int) async throws {
+        while true {
+            let waiting = try await store.waitingEvents(partitions: [partition], limit: 1000)
+            if waiting.isEmpty { break }
+            logger.notice(
+                "publishing what was left in the outbox",
+                metadata: ["partition": "\(partition)", "events": "\(waiting.count)"])
+            try await connections.publish(
+                waiting.flatMap { waiting in
+                    waiting.entry.event.messages(
+                        replyTo: waiting.entry.replyTo, correlationID: waiting.entry.correlationID,
+                        trace: waiting.entry.trace)
+                })
+            try await store.remove(waiting.map(\.position))
+        }
+        try await connections.consumer.consume(
+            queue: Topology.queue(partition: partition), consumerTag: Topology.queue(partition: partition),
+            prefetch: UInt16(clamping: prefetch))
+        consumed.insert(partition)
+        logger.info("partition taken", metadata: ["partition": "\(partition)"])
+    }
+
+    /// Hands partitions over: no more deliveries, finish what has come, then let go.
+    private func handOver(
+        _ partitions: [Int], _ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>
+    ) async throws {
+        for partition in partitions where consumed.contains(partition) {
+            try await connections.consumer.cancel(consumerTag: Topology.queue(partition: partition))
+        }
+        try await finishArrived(&publishing)
+        for partition in partitions {
+            try await ownership.release(partition)
+            consumed.remove(partition)
+            logger.info("partition handed over", metadata: ["partition": "\(partition)"])
+        }
+    }
+
+    /// Stops taking, finishes what has come, and lets go of everything.
+    private func drain(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
+        try await handOver(consumed.sorted(), &publishing)
+        report([])
+    }
+
+    /// Applies and publishes all deliveries that have arrived, and clears the outbox of them.
+    ///
+    /// Other partitions' deliveries go on arriving: what had arrived is at most what the prefetch allows, and is finished
+    /// once as many have been taken.
+    private func finishArrived(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
+        var left = consumed.count * prefetch
+        while left > 0 {
+            let taken = try await takeBatch(until: .now, &publishing)
+            if taken == 0 { break }
+            left -= taken
+        }
+        try await collect(&publishing)
+        if !published.isEmpty {
+            try await store.remove(published)
+            published = []
+        }
+    }
+}
+
+/// The outcome of one transaction: what to publish, and where it stands in the outbox.
+private struct AppliedBatch: Sendable {
+    let messages: [OutgoingMessage]
+    let positions: [OutboxPosition]
+}

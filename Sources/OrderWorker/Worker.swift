@@ -1,0 +1,61 @@
+// A worker: its lanes, from start to drained stop.
+
+public import Logging
+public import ServiceLifecycle
+
+/// Consumes commands, applies them and publishes their events, until it is asked to stop.
+public struct Worker: Service {
+    private let configuration: WorkerConfiguration
+    private let board: StatusBoard
+    private let logger: Logger
+
+    public init(_ configuration: WorkerConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.board = StatusBoard(lanes: (0..<configuration.lanes).map { "lane-\($0)" })
+        self.logger = logger
+    }
+
+    /// What the worker is doing now.
+    public var status: WorkerStatus { board.status }
+
+    /// Works until a graceful shutdown is asked for, then finishes what it has, within the drain time-out.
+    ///
+    /// - Throws: what no waiting can mend: a database schema that this version can't work with.
+    public func run() async throws {
+        let lanes = (0..<configuration.lanes).map { index in
+            Lane(index: index, name: "lane-\(index)", configuration, status: board, logger: logger)
+        }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for lane in lanes {
+                group.addTask {
+                    try await lane.run()
+                    return true
+                }
+            }
+            group.addTask {
+                try await stop(lanes)
+                return false
+            }
+            group.addTask {
+                await Clock(amqp: configuration.amqp, database: configuration.database, logger: logger).run()
+                return false
+            }
+            var running = lanes.count
+            while running > 0, let isLane = try await group.next() {
+                if isLane { running -= 1 }
+            }
+            group.cancelAll()
+        }
+        logger.notice("stopped")
+    }
+
+    /// Waits for a graceful shutdown and carries it out.
+    private func stop(_ lanes: [Lane]) async throws {
+        try await gracefulShutdown()
+        logger.notice("stopping: finishing what has been taken", metadata: ["limit": "\(configuration.drainTimeout)"])
+        for lane in lanes { await lane.stop() }
+        try await Task.sleep(for: configuration.drainTimeout)
+        logger.warning("not finished in time: what is left will be delivered again")
+        for lane in lanes { await lane.abandon() }
+    }
+}
