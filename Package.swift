@@ -11,11 +11,19 @@ let settings: [SwiftSetting] = [
 
 let package = Package(
     name: "order-worker",
+    products: [
+        .executable(name: "order-worker", targets: ["order-worker"])
+    ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.defaults]),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-
+        // The operator's HTTP pages. Small: a server framework with TLS and HTTP/2 would add minutes to every build.
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
     ],
     targets: [
         .systemLibrary(
@@ -34,7 +42,7 @@ let package = Package(
         .target(name: "Orders", swiftSettings: settings),
         .target(name: "OrderContract", dependencies: ["AMQP", "Orders"], swiftSettings: settings),
         .target(
-            name: "OrderStore", dependencies: ["PostgreSQL", "Orders"],
+            name: "OrderStore", dependencies: ["PostgreSQL", "Orders", "OrderContract"],
             resources: [
                 .embedInCode("Migrations/m1_catalog.sql"),
                 .embedInCode("Migrations/m2_customers.sql"),
@@ -50,6 +58,28 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "Operations",
+            dependencies: [
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "order-worker",
+            dependencies: [
+                "AMQP", "PostgreSQL", "Orders", "OrderContract", "OrderStore", "OrderWorker", "Operations",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
@@ -62,6 +92,25 @@ let package = Package(
             name: "OrderWorkerTests",
             dependencies: [
                 "AMQP", "PostgreSQL", "Orders", "OrderContract", "OrderStore", "OrderWorker",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "OperationsTests",
+            dependencies: [
+                "Operations",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: [
+                "order-worker", "AMQP", "Operations", "OrderContract", "OrderWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

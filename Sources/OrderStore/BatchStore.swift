@@ -46,15 +46,30 @@ public struct BatchStore: Sendable {
     }
 
     /// What a session that only looks rows up by key is told once: never to scan a table because it was small when the
-    /// statement was planned.
+    /// statement was planned. And to notice within seconds, even while it waits for a lock, that its worker is gone.
+    private static let sessionSettings = """
+        SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+        SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '2s'
+        """
+
+    /// Prepares the session for batches.
+    ///
+    /// - Throws: ``StoreError/Code/readOnly`` where the server takes no changes, besides what the database refuses.
     public func prepareSession() async throws(StoreError) {
+        let isReadOnly: Bool
         do {
-            try await connection.execute(
-                script: "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
-                    + "SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_connection_check_interval = '2s'"
-            )
+            try await connection.execute(script: Self.sessionSettings)
+            isReadOnly =
+                try await connection.query(
+                    Statement("SELECT current_setting('transaction_read_only') = 'on'")
+                ).first?.bool(0) ?? false
         } catch {
             throw StoreError(error, during: "preparing the session")
+        }
+        if isReadOnly {
+            throw StoreError(
+                .readOnly, during: "preparing the session", detail: "the server takes no changes",
+                advice: "Name the primary, or all servers with target_session_attrs=read-write, in the database URL.")
         }
     }
 

@@ -13,6 +13,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let database = Code(rawValue: "database")
         /// The session is lost, or must be given up: see ``StoreError/cause``.
         public static let sessionLost = Code(rawValue: "session_lost")
+        /// The server takes no changes.
+        public static let readOnly = Code(rawValue: "read_only")
         /// A row holds what this version can't read.
         public static let unreadableRow = Code(rawValue: "unreadable_row")
         /// The catalog file contradicts itself or what is stored.
@@ -54,6 +56,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
 
     /// Whether the same can succeed when it is tried again.
     public var isRetriable: Bool { code == .sessionLost || (cause?.isRetriable ?? false) }
+
+    /// Whether the server takes no changes.
+    public var isReadOnly: Bool { cause?.sqlState == "25006" }
 
     /// Whether the connection can still be used, after a rollback where a transaction was open.
     public var isConnectionUsable: Bool { code != .sessionLost && (cause?.isConnectionUsable ?? true) }

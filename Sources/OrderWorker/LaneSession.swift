@@ -155,21 +155,24 @@ actor LaneSession {
         return AppliedBatch(messages: refusal.messages, positions: [])
     }
 
-    /// Commits commands in one transaction, trying again where another transaction was in the way.
+    /// Commits commands in one transaction. Where that can't be done now (another transaction is in the way, the disk is
+    /// full) it tries again, and keeps what it was delivered: giving it back each time would use up the delivery limit.
     private func commit(_ commands: [ReceivedCommand]) async throws(StoreError) -> AppliedBatch {
         guard !commands.isEmpty else { return AppliedBatch(messages: [], positions: []) }
-        var attempt = 0
+        var backoff = Backoff(minimum: .milliseconds(20), maximum: .seconds(5))
+        var random = SystemRandomNumberGenerator()
         while true {
             do throws(StoreError) {
                 return try await transact(commands)
             } catch {
-                // A lost connection ends the session. With it go the locks, so that nothing can be committed twice.
-                guard error.isConnectionUsable else { throw error.losingSession() }
+                // A lost connection ends the session. With it go the locks, so that nothing can be committed twice. So
+                // does one to a server that has become read-only: another may be the primary now.
+                guard error.isConnectionUsable, !error.isReadOnly else { throw error.losingSession() }
                 try await store.rollback()
-                attempt += 1
                 guard error.isRetriable else { throw error }
-                guard attempt < 5 else { throw error.losingSession() }
-                logger.info("transaction again", metadata: ["attempt": "\(attempt)", "error": "\(error)"])
+                if isStopping { throw error.losingSession() }
+                logger.warning("transaction again", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: backoff.next(using: &random))
             }
         }
     }

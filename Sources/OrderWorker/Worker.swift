@@ -18,7 +18,8 @@ public struct Worker: Service {
     /// What the worker is doing now.
     public var status: WorkerStatus { board.status }
 
-    /// Works until a graceful shutdown is asked for, then finishes what it has, within the drain time-out.
+    /// Works until a graceful shutdown is asked for, then finishes what it has, within the drain time-out. Cancelled, it
+    /// gives up at once what it has in hand.
     ///
     /// - Throws: what no waiting can mend: a database schema that this version can't work with.
     public func run() async throws {
@@ -33,7 +34,7 @@ public struct Worker: Service {
                 }
             }
             group.addTask {
-                try await stop(lanes)
+                await stop(lanes)
                 return false
             }
             group.addTask {
@@ -49,13 +50,18 @@ public struct Worker: Service {
         logger.notice("stopped")
     }
 
-    /// Waits for a graceful shutdown and carries it out.
-    private func stop(_ lanes: [Lane]) async throws {
-        try await gracefulShutdown()
-        logger.notice("stopping: finishing what has been taken", metadata: ["limit": "\(configuration.drainTimeout)"])
+    /// Waits for a graceful shutdown, or for cancellation, and carries it out.
+    private func stop(_ lanes: [Lane]) async {
+        // A cancelled task isn't asked to stop gracefully, but has to end all the same, and at once.
+        try? await gracefulShutdown()
+        if !Task.isCancelled {
+            logger.notice(
+                "stopping: finishing what has been taken", metadata: ["limit": "\(configuration.drainTimeout)"])
+        }
         for lane in lanes { await lane.stop() }
-        try await Task.sleep(for: configuration.drainTimeout)
-        logger.warning("not finished in time: what is left will be delivered again")
+        if (try? await Task.sleep(for: configuration.drainTimeout)) != nil {
+            logger.warning("not finished in time: what is left will be delivered again")
+        }
         for lane in lanes { await lane.abandon() }
     }
 }

@@ -1,0 +1,32 @@
+// Whether the process can do its work, and if not, why.
+
+internal import Foundation
+
+/// The answer of `/readyz`.
+public struct Readiness: Sendable, Hashable {
+    public var isReady: Bool
+    /// Why not, a sentence each. They are shown to whoever asks: they must hold no secret.
+    public var reasons: [String]
+
+    public init(isReady: Bool, reasons: [String] = []) {
+        self.isReady = isReady
+        self.reasons = reasons
+    }
+
+    private struct Page: Codable {
+        let ready: Bool
+        let reasons: [String]
+    }
+
+    init(json: Data) throws {
+        let page = try JSONDecoder().decode(Page.self, from: json)
+        self.init(isReady: page.ready, reasons: page.reasons)
+    }
+
+    /// As JSON.
+    func json() throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(Page(ready: isReady, reasons: reasons))
+    }
+}

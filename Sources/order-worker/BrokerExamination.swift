@@ -1,0 +1,109 @@
+// What the doctor looks at on the broker.
+
+internal import AMQP
+internal import Logging
+internal import OrderWorker
+
+struct BrokerExamination {
+    let settings: Settings
+
+    func run(_ examination: inout Examination) async {
+        let configuration: AMQP.ConnectionConfiguration
+        do {
+            configuration = try settings.amqp()
+            examination.note("broker address", .fine("\(configuration)"))
+        } catch {
+            examination.note("broker address", error)
+            return
+        }
+        do {
+            let connection = try await settings.patiently {
+                try await TopologyConnection.connect(configuration, logger: Logger(label: "amqp"))
+            }
+            let users = Set(configuration.addresses.map(\.user)).sorted().joined(separator: ", ")
+            examination.note("broker login", .fine("as \(users)"))
+            await examine(connection, &examination)
+            await connection.close()
+        } catch {
+            examination.note("broker login", error)
+        }
+    }
+
+    private func examine(_ connection: TopologyConnection, _ examination: inout Examination) async {
+        do {
+            let topology = Topology(partitions: try settings.integer(.partitions))
+            let differences = try await topology.check(on: connection)
+            for difference in differences {
+                examination.note("topology", .wrong(difference, mend: "order-worker topology apply"))
+            }
+            if !differences.isEmpty { return }
+            examination.note("topology", .fine("\(topology.partitions) partitions; bindings can't be read over AMQP"))
+        } catch {
+            examination.note("topology", error)
+            return
+        }
+        await examinePermissions(connection, &examination)
+        await examineDeadLetters(connection, &examination)
+    }
+
+    /// Commands that change nothing, but for which the broker checks the permissions that a worker needs.
+    private func examinePermissions(_ connection: TopologyConnection, _ examination: inout Examination) async {
+        let binding = "order-worker doctor: never bound"
+        var isFine = true
+        func attempt(_ need: String, _ command: () async throws(AMQPError) -> Void) async {
+            do throws(AMQPError) {
+                try await command()
+            } catch {
+                // A queue with a single active consumer can't be looked into, but says so only to who may read it.
+                if error.code == .resourceLocked { return }
+                isFine = false
+                examination.note("permissions", .wrong("\(need): \(error.cause)", mend: error.advice))
+            }
+        }
+        // Undoing a binding needs the right to write to its destination and to read its source.
+        for target in [Topology.commands, Topology.events, Topology.retry] {
+            await attempt("publish to \(target)") { () async throws(AMQPError) in
+                try await connection.unbind(exchange: target, from: Topology.commands, routingKey: binding)
+            }
+        }
+        let queue = Topology.queue(partition: 0)
+        await attempt("consume \(queue)") { () async throws(AMQPError) in
+            if let message = try await connection.get(queue: queue) {
+                try await connection.reject(message.delivery.tag, requeue: true)
+            }
+        }
+        if isFine { examination.note("permissions", .fine("may publish and consume")) }
+    }
+
+    private func examineDeadLetters(_ connection: TopologyConnection, _ examination: inout Examination) async {
+        let depths: QueueDepths
+        do {
+            depths = try await measure(connection)
+        } catch {
+            return examination.note("commands", error)
+        }
+        if depths.dead > 0 {
+            examination.note("dead letters", .remark("\(depths.dead) in \(Topology.deadLetters)"))
+        }
+        let served =
+            depths.unserved == 0 ? "every partition has a worker" : "\(depths.unserved) partitions have no worker"
+        examination.note("commands", .remark("\(depths.waiting) wait; \(served)"))
+    }
+
+    private struct QueueDepths {
+        var dead = 0
+        var waiting = 0
+        var unserved = 0
+    }
+
+    private func measure(_ connection: TopologyConnection) async throws -> QueueDepths {
+        var depths = QueueDepths()
+        depths.dead = try await connection.depth(ofQueue: Topology.deadLetters)?.messages ?? 0
+        for partition in 0..<(try settings.integer(.partitions)) {
+            let depth = try await connection.depth(ofQueue: Topology.queue(partition: partition))
+            depths.waiting += depth?.messages ?? 0
+            if depth?.consumers == 0 { depths.unserved += 1 }
+        }
+        return depths
+    }
+}

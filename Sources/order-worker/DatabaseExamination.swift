@@ -1,0 +1,96 @@
+// What the doctor looks at in the database.
+
+internal import Logging
+internal import OrderStore
+internal import PostgreSQL
+
+struct DatabaseExamination {
+    let settings: Settings
+    /// The oldest server that the program is tested with, as libpq gives versions.
+    private static let oldestServer = 150_000
+
+    func run(_ examination: inout Examination) async {
+        let configuration: PostgreSQL.ConnectionConfiguration
+        do {
+            configuration = try settings.database()
+            examination.note("database address", .fine("\(configuration)"))
+        } catch {
+            examination.note("database address", error)
+            return
+        }
+        do {
+            let connection = try await settings.patiently {
+                try await Connection.connect(configuration, logger: Logger(label: "postgresql"))
+            }
+            await examine(connection, &examination)
+            await connection.close()
+        } catch {
+            examination.note("database login", error)
+        }
+    }
+
+    private func examine(_ connection: Connection, _ examination: inout Examination) async {
+        let version = await connection.serverVersion
+        let shown = "PostgreSQL \(version / 10_000).\(version % 10_000)"
+        if version < Self.oldestServer {
+            examination.note("database login", .wrong("\(shown) is too old", mend: "use PostgreSQL 15 or later"))
+        } else {
+            examination.note("database login", .fine(shown))
+        }
+        do {
+            let row = try await connection.query(
+                Statement("SELECT current_setting('transaction_read_only') = 'on', current_setting('fsync') = 'on'")
+            ).first
+            if try row?.bool(0) == true {
+                let mend = "name the primary, or add target_session_attrs=read-write"
+                examination.note("database", .wrong("it is read-only", mend: mend))
+                return
+            }
+            if try row?.bool(1) == false {
+                examination.note(
+                    "database", .wrong("fsync is off: a crash would lose orders", mend: "set fsync = on"))
+            }
+            try await Migrator(migrations: OrderMigrations.all).verify(on: connection)
+            examination.note("schema", .fine("is this program's"))
+            try await examineRights(connection, &examination)
+            try await examineCatalog(connection, &examination)
+        } catch {
+            examination.note("schema", error)
+        }
+    }
+
+    private func examineRights(_ connection: Connection, _ examination: inout Examination) async throws {
+        let lacking = try await connection.query(
+            Statement(
+                """
+                SELECT c.relname::text FROM pg_class AS c
+                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                  AND c.relname <> 'schema_migrations'
+                  AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))
+                ORDER BY 1
+                """))
+        let tables = try lacking.map { try $0.text(0) }
+        if tables.isEmpty {
+            examination.note("rights", .fine("may read and write the tables"))
+        } else {
+            examination.note(
+                "rights",
+                .wrong(
+                    "may not read and write \(tables.joined(separator: ", "))",
+                    mend: "run as the user who migrated, or GRANT SELECT, INSERT, UPDATE, DELETE on them"))
+        }
+    }
+
+    private func examineCatalog(_ connection: Connection, _ examination: inout Examination) async throws {
+        let row = try await connection.query(
+            Statement("SELECT (SELECT count(*) FROM partners), (SELECT count(*) FROM publishers)")
+        ).first
+        let (partners, publishers) = (try row?.int64(0) ?? 0, try row?.int64(1) ?? 0)
+        if partners == 0 {
+            let problem = "there is no partner: every command is rejected"
+            examination.note("catalog", .wrong(problem, mend: "order-worker catalog apply FILE"))
+        } else {
+            examination.note("catalog", .fine("\(partners) partners, \(publishers) publishers"))
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// `order-worker doctor`: checks everything that a worker needs, and says how to mend what is wrong.
+
+internal import ArgumentParser
+internal import Operations
+
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Check configuration, broker, topology, permissions, database and schema, a line each.",
+        discussion: """
+            Changes nothing, and can be run while workers work. Exit status 1 if something is wrong. With --ready it \
+            only asks the running worker on this machine whether it is ready, as a container's health check does.
+            """)
+
+    @Flag(help: "Only ask the running worker's /readyz.") var ready = false
+    @OptionGroup(title: "Broker") var broker: BrokerOptions
+    @OptionGroup(title: "Database") var database: DatabaseOptions
+    @OptionGroup(title: "Worker") var partitions: PartitionOptions
+    @OptionGroup(title: "Operations") var http: HTTPOptions
+    @OptionGroup(title: "Common") var waiting: WaitOptions
+    @OptionGroup(title: "Common") var common: CommonOptions
+
+    func run() async throws {
+        let settings = try common.load(broker, database, partitions, http, waiting)
+        if ready {
+            try await askWorker(settings)
+            return
+        }
+        var examination = Examination()
+        examination.note("configuration", .fine("every setting can be read"))
+        await BrokerExamination(settings: settings).run(&examination)
+        await DatabaseExamination(settings: settings).run(&examination)
+        if examination.isAnythingWrong { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    private func askWorker(_ settings: Settings) async throws {
+        let answer: Readiness
+        do {
+            answer = try await ReadinessProbe.ask(
+                host: try settings.text(.httpHost), port: try settings.integer(.httpPort))
+        } catch let error as OperationsError {
+            throw Failure(status: .unavailable, message: "\(error.during): \(error.cause).", advice: error.advice)
+        }
+        Console.print(answer.isReady ? "ready" : "not ready")
+        for reason in answer.reasons { Console.print(reason) }
+        if !answer.isReady { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+}
+
+/// What the doctor has found so far, printed as it comes.
+struct Examination {
+    enum Finding {
+        case fine(String)
+        /// Not an error, but worth knowing.
+        case remark(String)
+        case wrong(String, mend: String)
+    }
+
+    private(set) var isAnythingWrong = false
+
+    mutating func note(_ subject: String, _ finding: Finding) {
+        let name = subject.padded(to: 16)
+        switch finding {
+        case .fine(let text):
+            Console.print("ok      \(name) \(text)")
+        case .remark(let text):
+            Console.print("note    \(name) \(text)")
+        case .wrong(let text, let mend):
+            isAnythingWrong = true
+            Console.print("WRONG   \(name) \(text)")
+            if !mend.isEmpty { Console.print("        \("mend:".padded(to: 16)) \(mend)") }
+        }
+    }
+
+    /// Notes an error of the modules.
+    mutating func note(_ subject: String, _ error: any Error) {
+        let failure = Failure(error)
+        note(subject, .wrong(failure.message, mend: failure.advice))
+    }
+}

@@ -1,0 +1,16 @@
+// What the worker's metrics mean, for the page that shows them.
+
+enum MetricHelp {
+    static let texts: [String: String] = [
+        "order_worker_commands_total":
+            "Commands that were decided, by type, outcome, and whether the outcome was repeated.",
+        "order_worker_dead_letters_total": "Messages that went to orders.dead, by reason.",
+        "order_worker_batch_size": "Commands in a database transaction.",
+        "order_worker_batch_seconds": "Time from taking a batch to its commit.",
+        "order_worker_published_total": "Events that the broker confirmed.",
+        "order_worker_publish_seconds": "Time from publishing a batch's events to the broker's confirms.",
+        "order_worker_partitions_owned": "Partitions that a lane serves now.",
+        "order_worker_lane_restarts_total": "How often a lane had to connect anew.",
+        "order_worker_outbox_waiting": "Events that are committed and not yet confirmed.",
+    ]
+}

@@ -1,0 +1,141 @@
+// `order-worker run`: the worker and its operator's pages, until a signal asks it to stop.
+
+internal import ArgumentParser
+internal import Foundation
+internal import Logging
+internal import Metrics
+internal import Operations
+internal import OrderWorker
+internal import ServiceLifecycle
+internal import UnixSignals
+
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Work until SIGTERM or SIGINT, then finish what is in hand.",
+        discussion: """
+            Broker and database may come and go: the worker waits for them. It refuses a database whose schema is newer \
+            than the program or was altered. A second signal ends it at once; what it had in hand is delivered again.
+            """)
+
+    @Flag(help: "Print the effective settings, with secrets hidden, and stop.") var printConfig = false
+    @Flag(help: ArgumentHelp("Print the table of settings for the README, and stop.", visibility: .hidden))
+    var printSettings = false
+    @OptionGroup(title: "Broker") var broker: BrokerOptions
+    @OptionGroup(title: "Database") var database: DatabaseOptions
+    @OptionGroup(title: "Worker") var partitions: PartitionOptions
+    @OptionGroup(title: "Worker") var worker: WorkerOptions
+    @OptionGroup(title: "Operations") var http: HTTPOptions
+    @OptionGroup(title: "Common") var common: CommonOptions
+
+    func run() async throws {
+        if printSettings {
+            Console.print(Setting.markdownTable)
+            return
+        }
+        let settings = try common.load(broker, database, partitions, worker, http)
+        if printConfig {
+            for line in settings.table { Console.print(line) }
+            return
+        }
+        // A reader that hangs up must not end the worker.
+        signal(SIGPIPE, SIG_IGN)
+        let metrics = PrometheusMetrics(help: MetricHelp.texts)
+        MetricsSystem.bootstrap(metrics)
+        let logger = Logger(label: "order-worker")
+        let drainTimeout = try settings.duration(.drainTimeout)
+        let worker = Worker(try settings.worker(), logger: logger)
+        let server = OperationsServer(
+            host: try settings.text(.httpHost), port: try settings.integer(.httpPort), metrics: metrics,
+            logger: Logger(label: "http")
+        ) { Readiness(worker.status) }
+
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                // The pages are there for as long as the worker drains: services stop in reverse order.
+                .init(service: server, failureTerminationBehavior: .gracefullyShutdownGroup),
+                .init(
+                    service: worker, successTerminationBehavior: .gracefullyShutdownGroup,
+                    failureTerminationBehavior: .gracefullyShutdownGroup),
+            ], logger: Self.quiet(logger))
+        configuration.maximumGracefulShutdownDuration = drainTimeout + .seconds(5)
+        let group = ServiceGroup(configuration: configuration)
+        let (broker, database) = (try settings.amqp(), try settings.database())
+        logger.notice(
+            "starting",
+            metadata: ["version": "\(Version.text)", "broker": "\(broker)", "database": "\(database)"])
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await Self.obey(signals, group, within: drainTimeout + .seconds(10), logger: logger) }
+                try await group.run()
+                tasks.cancelAll()
+            }
+        } catch {
+            let failure = Failure(error)
+            logger.critical("ended", metadata: ["error": "\(failure.message)", "advice": "\(failure.advice)"])
+            throw ExitCode(failure.status.rawValue)
+        }
+    }
+
+    /// The group's own lines say the same as the services'.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .warning)
+        return logger
+    }
+
+    /// The first signal asks for a graceful stop, the second ends the process.
+    private static func obey(
+        _ signals: UnixSignalsSequence, _ group: ServiceGroup, within limit: Duration, logger: Logger
+    ) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            var count = 0
+            for await signal in signals {
+                count += 1
+                if count > 1 {
+                    logger.warning("ended at once by a second signal", metadata: ["signal": "\(signal)"])
+                    Foundation.exit(ExitStatus.signal(signal.rawValue))
+                }
+                logger.notice("asked to stop", metadata: ["signal": "\(signal)"])
+                await group.triggerGracefulShutdown()
+                tasks.addTask {
+                    // Nothing that hangs may keep the process.
+                    guard (try? await Task.sleep(for: limit)) != nil else { return }
+                    logger.critical("not stopped in time; ended")
+                    Foundation.exit(ExitStatus.trouble.rawValue)
+                }
+            }
+            tasks.cancelAll()
+        }
+    }
+}
+
+extension Settings {
+    func worker() throws -> WorkerConfiguration {
+        WorkerConfiguration(
+            amqp: try amqp(), database: try database(), partitions: try integer(.partitions),
+            lanes: try integer(.lanes), batchLimit: try integer(.batchLimit),
+            maximumMessageSize: try integer(.messageSizeLimit), commandAge: try duration(.commandAge),
+            authorization: Authorization(rawValue: try text(.authorization)) ?? .userID,
+            drainTimeout: try duration(.drainTimeout))
+    }
+
+    /// The effective settings and where each comes from, a line each. Secrets are hidden.
+    var table: [String] {
+        Setting.allCases.map { setting in
+            guard let entry = entries[setting] else { return "\(setting.key.padded(to: 24)) not set" }
+            let value = setting.isSecret ? "(hidden)" : entry.value.description
+            return "\(setting.key.padded(to: 24)) \(value.padded(to: 24)) \(entry.origin.name)"
+        }
+    }
+}
+
+extension Readiness {
+    init(_ status: WorkerStatus) {
+        let reasons = status.lanes.filter { $0.state != .serving }.map { lane in
+            "\(lane.name) is \(lane.state.rawValue)" + (lane.lastError.map { ": \($0)" } ?? "")
+        }
+        self.init(isReady: status.isReady, reasons: reasons)
+    }
+}

@@ -1,0 +1,62 @@
+"""The operator's commands: safe to repeat, and clear about what is wrong."""
+
+from contextlib import closing
+
+import pika
+
+from order_stage import PARTITIONS, SAMPLE_CATALOG, Stage
+
+
+def test_setting_up_twice_changes_nothing(stage):
+    tables = stage.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    stage.set_up()
+    assert stage.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == tables
+    prices = stage.query("SELECT count(*) FROM prices")
+    stage.command_line("catalog", "apply", str(SAMPLE_CATALOG), "--dry-run")
+    assert stage.query("SELECT count(*) FROM prices") == prices
+
+
+def test_topology_makes_single_active_consumer_quorum_queues_and_check_says_what_differs(stage):
+    queues = {queue["name"]: queue for queue in stage.servers.management("GET", f"queues/{stage.name}")}
+    for number in range(PARTITIONS):
+        queue = queues[f"orders.{number}"]
+        assert queue["arguments"]["x-queue-type"] == "quorum"
+        assert queue["arguments"]["x-single-active-consumer"] is True
+        assert queue["durable"]
+    assert "orders.dead" in queues
+    exchanges = {item["name"]: item for item in stage.servers.management("GET", f"exchanges/{stage.name}")}
+    assert exchanges["orders"]["type"] == "x-consistent-hash"
+    assert exchanges["order.events"]["type"] == "topic"
+
+    stage.command_line("topology", "check", expect=0)
+    with closing(pika.BlockingConnection(pika.URLParameters(stage.admin_url))) as connection:
+        connection.channel().queue_delete("orders.3")
+    done = stage.command_line("topology", "check", expect=None)
+    assert done.returncode != 0
+    assert "orders.3" in done.stdout + done.stderr
+
+
+def test_doctor_is_content_with_a_sound_set_up_and_names_what_is_missing(servers, stage):
+    stage.command_line("doctor", expect=0)
+    bare = Stage(servers)
+    try:
+        done = bare.command_line("doctor", expect=None)
+        assert done.returncode != 0
+        assert "migrate" in done.stdout + done.stderr
+        assert "topology apply" in done.stdout + done.stderr
+    finally:
+        bare.close()
+
+
+def test_a_malformed_setting_stops_the_start_and_is_named(stage):
+    done = stage.command_line("run", expect=None, PARTITIONS="many", seconds=30)
+    assert done.returncode not in (0, None)
+    assert "partitions" in (done.stdout + done.stderr).lower()
+
+
+def test_secrets_are_hidden_from_the_printed_configuration(stage):
+    done = stage.command_line("run", "--print-config")
+    for url in (stage.amqp_url, stage.database_url):
+        secret = url.split("@")[0].rsplit(":", 1)[1]
+        assert secret not in done.stdout + done.stderr
+    assert "127.0.0.1" in done.stdout + done.stderr
