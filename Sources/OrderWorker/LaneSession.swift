@@ -28,8 +28,9 @@ actor LaneSession {
 
     private static let balanceInterval = Duration.milliseconds(500)
 
-    /// Deliveries of one partition that may be in hand: one batch being applied, the next one arriving.
-    private var prefetch: Int { min(2 * configuration.batchLimit, 65535) }
+    /// Deliveries of one partition that may be in hand. Several partitions together fill the batch that is being applied
+    /// and the next one; more would only be memory that hostile publishers could fill.
+    private var prefetch: Int { min(configuration.batchLimit, 65535) }
 
     init(
         _ configuration: WorkerConfiguration, connections: LaneConnections, catalog: Catalog, admission: Admission,
