@@ -47,6 +47,7 @@ let package = Package(
                 .embedInCode("Migrations/m1_catalog.sql"),
                 .embedInCode("Migrations/m2_customers.sql"),
                 .embedInCode("Migrations/m3_inbox_outbox.sql"),
+                .embedInCode("Migrations/m4_guards.sql"),
             ],
             swiftSettings: settings),
         .target(
@@ -88,6 +89,12 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "OrdersTests", dependencies: ["Orders"], swiftSettings: settings),
         .testTarget(name: "OrderContractTests", dependencies: ["OrderContract"], swiftSettings: settings),
+        .testTarget(
+            name: "OrderStoreTests",
+            dependencies: [
+                "PostgreSQL", "Orders", "OrderContract", "OrderStore", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "OrderWorkerTests",
             dependencies: [

@@ -129,7 +129,7 @@ public struct BatchStore: Sendable {
             numbers[try row.text(0)] = try row.int64(1)
         }
         return LoadedBatch(
-            catalogVersion: try results[1].first?.int64(0) ?? 0, known: known, states: Array(states.values),
+            catalogVersion: try results[1].first?.int64(0) ?? 0, known: known, states: states.values.sorted { $0.id < $1.id },
             invoiceNumbers: numbers)
     }
 

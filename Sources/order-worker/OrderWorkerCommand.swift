@@ -19,7 +19,7 @@ struct OrderWorkerCommand: AsyncParsableCommand {
             """,
         subcommands: [
             RunCommand.self, MigrateCommand.self, TopologyCommand.self, CatalogCommand.self, PublishCommand.self,
-            DoctorCommand.self, ContractCommand.self, ClockCommand.self,
+            ReportCommand.self, AuditCommand.self, DoctorCommand.self, ContractCommand.self, ClockCommand.self,
         ])
 
     static func main() async {

@@ -1,0 +1,79 @@
+// `order-worker report`: what the books say, as a table, CSV or JSON.
+
+public import ArgumentParser
+internal import Foundation
+public import OrderStore
+internal import Orders
+
+struct ReportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report",
+        abstract: "Print transactions, invoices, subscriptions, or what the next invoices will hold.",
+        discussion: """
+            REPORTS
+              transactions   every change of a subscription, by its date; --reseller is the one at the time
+              invoices       those whose month has a day in common with the dates, with their totals
+              subscriptions  those whose present period has a day in common with the dates, a row per certificate type
+              upcoming       the lines of the open invoices, and the renewals up to --to (else the month's end) with \
+            their renewal inventories, at the prices that will be in force
+
+            Dates are days in the partner's billing zone, times are UTC. Amounts have decimals in a table and are in \
+            minor units in CSV and JSON. The rows are of one moment and are written as they are read: a report of any \
+            length takes the same memory, and stops no worker.
+            """)
+
+    @Argument(help: "transactions, invoices, subscriptions or upcoming.") var report: ReportKind
+    @Option(help: ArgumentHelp("Only this customer.", valueName: "id"), transform: ReportCommand.customer)
+    var customer: CustomerID?
+    @Option(help: ArgumentHelp("Only the customers of this reseller.", valueName: "id")) var reseller: String?
+    @Option(help: ArgumentHelp("Only the customers of this partner.", valueName: "id")) var partner: String?
+    @Option(help: ArgumentHelp("The first day.", valueName: "date"), transform: ReportCommand.date) var from:
+        CalendarDate?
+    @Option(help: ArgumentHelp("The last day.", valueName: "date"), transform: ReportCommand.date) var to: CalendarDate?
+    @Option(help: ArgumentHelp("How to write it.", valueName: "table|csv|json")) var format = ReportFormat.table
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var waiting: WaitOptions
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if let from, let to, to < from { throw ValidationError("--to must not be before --from.") }
+    }
+
+    func run() async throws {
+        let settings = try common.load(database, waiting)
+        let report = Report(
+            report, ReportFilter(customer: customer, reseller: reseller, partner: partner, from: from, to: to))
+        let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
+        var writer = ReportWriter(format, columns: report.kind.columns)
+        var count = 0
+        try await settings.withReadingConnection { connection in
+            Console.write(writer.beginning(), to: 1)
+            try await report.read(on: connection, now: now) { rows in
+                var bytes: [UInt8] = []
+                for row in rows { bytes += writer.row(row) }
+                Console.write(bytes, to: 1)
+                count += rows.count
+                if isatty(1) == 0 { Console.progress("\(count) rows") }
+            }
+            Console.write(writer.end(), to: 1)
+        }
+        Console.progress("")
+    }
+
+    private static func customer(_ text: String) throws -> CustomerID {
+        guard let id = CustomerID(text.lowercased()) else {
+            throw ValidationError("'\(text)' is no customer id: it must be a UUID.")
+        }
+        return id
+    }
+
+    private static func date(_ text: String) throws -> CalendarDate {
+        guard let date = CalendarDate(text) else {
+            throw ValidationError("'\(text)' is no date: write it as 2026-11-30.")
+        }
+        return date
+    }
+}
+
+extension ReportKind: ExpressibleByArgument {}
+extension ReportFormat: ExpressibleByArgument {}

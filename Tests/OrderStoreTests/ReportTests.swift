@@ -1,0 +1,233 @@
+// Reports say what the books hold, in each of their forms.
+
+import OrderStore
+import Orders
+import PostgreSQL
+import Testing
+
+@Suite struct ReportTests {
+    @Test("A table pads and cuts, aligns numbers, shows decimals, and lets no name move the cursor")
+    func table() {
+        let columns = ReportKind.subscriptions.columns.filter { ["customerName", "quantity"].contains($0.name) }
+        var writer = ReportWriter(.table, columns: columns)
+        let text =
+            writer.beginning() + writer.row([.text("A\u{1B}[2J\nname that is too long for it"), .integer(12)])
+            + writer.row([.text("Øster"), .money(Money(amount: -5, currency: Self.usd))])
+            + writer.row([.absent, .absent])
+            + writer.end()
+        #expect(
+            String(decoding: text, as: UTF8.self) == """
+                name                      quantity
+                A [2J name that is too …         12
+                Øster                     -0.05 USD
+
+
+                """)
+    }
+
+    @Test("CSV quotes what has commas, quotes or line breaks, and nothing else")
+    func csv() {
+        let columns = Array(ReportKind.subscriptions.columns.prefix(6))
+        var writer = ReportWriter(.csv, columns: columns)
+        let text =
+            writer.beginning()
+            + writer.row([
+                .text("a,b"), .text("say \"hi\""), .text("two\nlines"), .text(" plain; 'text'"), .bool(true), .absent,
+            ])
+            + writer.row([
+                .integer(-3), .money(Money(amount: 1234, currency: Self.usd)), .text(""), .absent, .absent, .absent,
+            ])
+            + writer.end()
+        #expect(
+            String(decoding: text, as: UTF8.self) == """
+                partnerId,customerId,customerName,resellerId,resellerName,subscriptionId
+                "a,b","say ""hi""\","two
+                lines", plain; 'text',true,
+                -3,1234,,,,
+
+                """)
+    }
+
+    @Test("JSON is one array whose absent members are left out", arguments: [0, 1, 2])
+    func json(rows: Int) {
+        var writer = ReportWriter(.json, columns: Array(ReportKind.subscriptions.columns.prefix(3)))
+        var text = writer.beginning()
+        for _ in 0..<rows {
+            text += writer.row([.text("a\"b"), .absent, .money(Money(amount: 1234, currency: Self.usd))])
+        }
+        text += writer.end()
+        let row = #"{"partnerId":"a\"b","customerName":1234}"#
+        let lines = Array(repeating: row, count: rows).joined(separator: ",\n")
+        #expect(String(decoding: text, as: UTF8.self) == (rows == 0 ? "[\n]\n" : "[\n\(lines)\n]\n"))
+    }
+
+    @Test("The transactions are told with who, what and for how much, the earliest first")
+    func transactions() async throws {
+        try await withBooks { connection in
+            let filter = ReportFilter(customer: Books.customer(1), to: CalendarDate("2060-03-12"))
+            let rows = try await Self.rows(.transactions, filter, on: connection)
+            let shown = ["date", "action", "certificateType", "quantity", "unitPrice", "cost", "resellerName", "who"]
+            #expect(
+                rows.map { row in shown.map { row[$0] ?? "-" }.joined(separator: " ") } == [
+                    "2060-03-10 order ev 3 49900 149700 East, \"the\" reseller acme-user",
+                    "2060-03-10 order ov 10 19900 199000 East, \"the\" reseller acme-user",
+                    "2060-03-11 inventoryAddition ov 3 19900 59536 East, \"the\" reseller acme-user",
+                    "2060-03-11 renewalInventoryChange ev 0 - 0 East, \"the\" reseller acme-user",
+                    "2060-03-11 renewalInventoryChange ov 20 - 0 East, \"the\" reseller acme-user",
+                    "2060-03-11 refund ov 3 19900 -59700 East, \"the\" reseller acme-user",
+                    "2060-03-12 refund ov 4 19900 -79600 - acme-user",
+                    "2060-03-12 refund ov 3 19900 -59700 - acme-user",
+                ])
+            let charge = rows[1]["transactionId"]
+            #expect(rows.filter { $0["action"] == "refund" }.allSatisfy { $0["reverses"] == charge })
+            #expect(rows.allSatisfy { $0["customerName"] == "Example 1" && $0["commandSource"] == "shop" })
+            #expect(rows.first?["time"] == "2060-03-10T23:00:00Z")
+        }
+    }
+
+    @Test("A filter restricts every report by customer, reseller, partner and dates")
+    func filters() async throws {
+        try await withBooks { connection in
+            func count(_ kind: ReportKind, _ filter: ReportFilter) async throws -> Int {
+                try await Self.rows(kind, filter, on: connection).count
+            }
+            for kind in ReportKind.allCases {
+                let all = try await count(kind, ReportFilter())
+                let acme = try await count(kind, ReportFilter(partner: "acme"))
+                let nordwind = try await count(kind, ReportFilter(partner: "nordwind"))
+                #expect(acme > 0 && acme + nordwind == all, "\(kind)")
+                let customers = [1, 2, 3].map { ReportFilter(customer: Books.customer($0)) }
+                var sum = 0
+                for filter in customers { sum += try await count(kind, filter) }
+                #expect(sum == acme, "\(kind)")
+                #expect(try await count(kind, ReportFilter(from: CalendarDate("2070-01-01"))) == 0, "\(kind)")
+                #expect(try await count(kind, ReportFilter(to: CalendarDate("2060-02-28"))) == 0, "\(kind)")
+            }
+            // The reseller managed the customer for its first day and a half, and does no more.
+            #expect(try await count(.transactions, ReportFilter(reseller: "east")) == 6)
+            #expect(try await count(.subscriptions, ReportFilter(reseller: "east")) == 0)
+        }
+    }
+
+    @Test("An invoice is told with its number and total, and the subscriptions with what they hold and will hold")
+    func invoicesAndSubscriptions() async throws {
+        try await withBooks { connection in
+            let invoices = try await Self.rows(.invoices, ReportFilter(customer: Books.customer(5)), on: connection)
+            #expect(invoices.map { $0["state"] } == ["closed", "open"])
+            let first = try #require(invoices.first)
+            #expect(
+                ["periodStart", "periodEnd", "number", "lines", "total", "currency"].map { first[$0] ?? "-" }
+                    == ["2060-03-01", "2060-04-01", "1", "1", "75600", "EUR"])
+            let held = try await Self.rows(.subscriptions, ReportFilter(customer: Books.customer(1)), on: connection)
+            #expect(
+                held.map { row in
+                    [
+                        "term", "state", "periodStart", "periodEnd", "autoRenewal", "certificateType", "quantity",
+                        "renewalQuantity",
+                    ]
+                    .map { row[$0] ?? "-" }.joined(separator: " ")
+                } == [
+                    "P1Y active 2061-03-10 2062-03-10 true ov 13 9", "P1Y active 2061-03-16 2062-03-16 false ov 2 -",
+                ])
+        }
+    }
+
+    @Test("Upcoming is what is booked on the open invoice and what will renew, at the prices then in force")
+    func upcoming() async throws {
+        try await TestDatabase.withDatabase { database in
+            try await database.withConnection { connection in
+                let books = try await Books(connection)
+                try await books.apply(
+                    day: 0,
+                    [
+                        Books.create(1), Books.create(2), try Books.order(1, 1, term: "P1M", renews: true, ["ov": 2]),
+                        try Books.order(2, 2, term: "P1M", ["ov": 1]),
+                    ])
+                try await books.apply(day: 1, [Books.setRenewal(1, 1, ["ov": 5])])
+                let file = try TestCatalog.file(
+                    prices: """
+                        , {"partner": "acme", "product": "pki", "certificateType": "ov", "term": "P1M", "currency": "USD",
+                        "unitPrice": 2500, "effectiveFrom": "2060-05-01"}
+                        """)
+                _ = try await CatalogStore(connection: connection).apply(file, dryRun: false)
+                func lines(_ to: String?) async throws -> [String] {
+                    let filter = ReportFilter(to: to.flatMap { CalendarDate($0) })
+                    return try await Self.rows(.upcoming, filter, on: connection).map { row in
+                        ["date", "invoiceMonth", "state", "customerName", "action", "quantity", "unitPrice", "cost"]
+                            .map { row[$0] ?? "-" }.joined(separator: " ")
+                    }
+                }
+                let booked = [
+                    "2060-03-10 2060-03 booked Example 1 order 2 1999 3998",
+                    "2060-03-10 2060-03 booked Example 2 order 1 1999 1999",
+                ]
+                #expect(try await lines(nil) == booked)
+                #expect(
+                    try await lines("2060-05-10") == [
+                        booked[0], "2060-04-10 2060-04 expected Example 1 renewal 5 1999 9995",
+                        "2060-05-10 2060-05 expected Example 1 renewal 5 2500 12500", booked[1],
+                    ])
+                #expect(try await lines("2060-05-09").count == 3)
+                let states = try await connection.query(Statement("SELECT DISTINCT period_index FROM subscriptions"))
+                #expect(try states.map { try $0.int64(0) } == [0], "asking renews nothing")
+            }
+        }
+    }
+
+    @Test("A report hands its rows on in chunks of the size asked for", arguments: [1, 7, 1000])
+    func streaming(chunk: Int) async throws {
+        try await withBooks { connection in
+            var sizes: [Int] = []
+            var all: [[ReportValue]] = []
+            try await Report(.transactions).read(on: connection, now: Books.beginning, chunk: chunk) { rows in
+                sizes.append(rows.count)
+                all += rows
+            }
+            let count = try await connection.query(Statement("SELECT count(*) FROM transactions"))
+            #expect(try Int64(all.count) == count.first?.int64(0))
+            #expect(Set(all).count == all.count)
+            #expect(sizes.dropLast().allSatisfy { $0 == chunk })
+            #expect(all.allSatisfy { $0.count == ReportKind.transactions.columns.count })
+        }
+    }
+
+    // MARK: Rows
+
+    private static let usd: Currency = {
+        guard let currency = Currency("USD") else { preconditionFailure("USD is a currency") }
+        return currency
+    }()
+
+    private func withBooks(_ body: (Connection) async throws -> Void) async throws {
+        try await TestDatabase.withDatabase { database in
+            try await database.withConnection { connection in
+                try await Books(connection).writeHistory()
+                try await body(connection)
+            }
+        }
+    }
+
+    /// A report's rows as programs get them, by column; absent values have no member.
+    private static func rows(
+        _ kind: ReportKind, _ filter: ReportFilter, on connection: Connection
+    ) async throws -> [[String: String]] {
+        var all: [[String: String]] = []
+        try await Report(kind, filter).read(on: connection, now: Books.time(day: 0)) { rows in
+            for values in rows {
+                #expect(values.count == kind.columns.count)
+                var row: [String: String] = [:]
+                for (column, value) in zip(kind.columns, values) {
+                    switch value {
+                    case .absent: break
+                    case .text(let text): row[column.name] = text
+                    case .integer(let number): row[column.name] = String(number)
+                    case .bool(let bool): row[column.name] = String(bool)
+                    case .money(let money): row[column.name] = String(money.amount)
+                    }
+                }
+                all.append(row)
+            }
+        }
+        return all
+    }
+}
