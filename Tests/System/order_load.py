@@ -162,6 +162,7 @@ class Load:
         known = {history.customer for history in self.histories}
         assert set(by_customer) <= known, "events about customers that nobody created"
         assert not listener.unreadable()
+        self.stage.command_line("audit")
 
     def _one_outcome_each(self, sent):
         outcome = {}

@@ -34,3 +34,4 @@ def test_the_clock_renews_expires_and_closes_once_with_two_workers(stage, listen
         assert invoice["total"]["amount"] == sum(line["amount"]["amount"] for line in invoice["lines"])
     assert stage.query("SELECT count(*) FROM invoices WHERE state = 'closed'") == [(len(closed),)]
     assert stage.query("SELECT count(*) FROM subscriptions WHERE due_at <= now() + interval '99 days'") == [(0,)]
+    stage.command_line("audit")
