@@ -92,7 +92,7 @@ public struct BatchStore: Sendable {
             InvoiceTable.loadOpen(request.customers),
             TransactionTable.loadDueInvoiceLines(request.customers, dueBy: request.horizon),
         ]
-        return try await run(statements, during: "loading a batch") { results in
+        return try await connection.run(statements, during: "loading a batch") { results in
             try Self.read(results)
         }
     }
@@ -129,7 +129,8 @@ public struct BatchStore: Sendable {
             numbers[try row.text(0)] = try row.int64(1)
         }
         return LoadedBatch(
-            catalogVersion: try results[1].first?.int64(0) ?? 0, known: known, states: states.values.sorted { $0.id < $1.id },
+            catalogVersion: try results[1].first?.int64(0) ?? 0, known: known,
+            states: states.values.sorted { $0.id < $1.id },
             invoiceNumbers: numbers)
     }
 
@@ -154,14 +155,14 @@ public struct BatchStore: Sendable {
         if !events.isEmpty { statements.append(OutboxTable.add(events)) }
         statements.append(Statement(name: "commit", "COMMIT"))
         let answer = events.isEmpty ? nil : statements.count - 2
-        return try await run(statements, during: "storing a batch") { results in
+        return try await connection.run(statements, during: "storing a batch") { results in
             try answer.map { try results[$0].map(OutboxTable.readPosition) } ?? []
         }
     }
 
     /// Gives the transaction up.
     public func rollback() async throws(StoreError) {
-        try await run([Statement(name: "rollback", "ROLLBACK")], during: "rolling a batch back") { _ in }
+        try await connection.run([Statement(name: "rollback", "ROLLBACK")], during: "rolling a batch back") { _ in }
     }
 
     // MARK: The outbox by itself
@@ -169,27 +170,13 @@ public struct BatchStore: Sendable {
     /// The oldest events that wait in the partitions' outbox.
     public func waitingEvents(partitions: [Int], limit: Int) async throws(StoreError) -> [WaitingEvent] {
         let statements = [OutboxTable.waiting(partitions: partitions, limit: limit)]
-        return try await run(statements, during: "reading the outbox") { results in
+        return try await connection.run(statements, during: "reading the outbox") { results in
             try results[0].map(OutboxTable.readWaiting)
         }
     }
 
     /// Removes published events when no batch comes that would do it.
     public func remove(_ published: [OutboxPosition]) async throws(StoreError) {
-        try await run([OutboxTable.remove(published)], during: "clearing the outbox") { _ in }
-    }
-
-    private func run<Result>(
-        _ statements: [Statement], during: String, _ read: ([Rows]) throws -> Result
-    ) async throws(StoreError) -> Result {
-        do {
-            return try read(try await connection.pipeline(statements))
-        } catch let error as PostgreSQLError {
-            throw StoreError(error, during: during)
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            throw StoreError(.unreadableRow, during: during, detail: "\(error)", advice: "Report it: this is a defect.")
-        }
+        try await connection.run([OutboxTable.remove(published)], during: "clearing the outbox") { _ in }
     }
 }

@@ -24,30 +24,22 @@ public struct CatalogStore: Sendable {
 
     /// The catalog as it now is, with what is still sold.
     public func load() async throws(StoreError) -> Catalog {
-        do {
-            let results = try await connection.pipeline([
-                Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-                Statement("SELECT version FROM catalog_versions"),
-                Statement("SELECT partner_id, name, currency, billing_zone, refund_window_days FROM partners"),
-                Statement("SELECT user_name, partner_id FROM publishers ORDER BY user_name"),
-                Statement("SELECT partner_id, reseller_id, name FROM resellers"),
-                Statement("SELECT product, name FROM products"),
-                Statement("SELECT product, certificate_type FROM product_certificate_types WHERE sold"),
-                Statement("SELECT product, term FROM product_terms WHERE sold"),
-                Statement(
-                    """
-                    SELECT partner_id, product, certificate_type, term, currency, unit_price, effective_from FROM prices
-                    """),
-                Statement("COMMIT"),
-            ])
-            return try read(results)
-        } catch let error as PostgreSQLError {
-            throw StoreError(error, during: "loading the catalog")
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            throw .catalog("\(error)")
-        }
+        let statements = [
+            Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            Statement("SELECT version FROM catalog_versions"),
+            Statement("SELECT partner_id, name, currency, billing_zone, refund_window_days FROM partners"),
+            Statement("SELECT user_name, partner_id FROM publishers ORDER BY user_name"),
+            Statement("SELECT partner_id, reseller_id, name FROM resellers"),
+            Statement("SELECT product, name FROM products"),
+            Statement("SELECT product, certificate_type FROM product_certificate_types WHERE sold"),
+            Statement("SELECT product, term FROM product_terms WHERE sold"),
+            Statement(
+                """
+                SELECT partner_id, product, certificate_type, term, currency, unit_price, effective_from FROM prices
+                """),
+            Statement("COMMIT"),
+        ]
+        return try await connection.run(statements, during: "loading the catalog", read)
     }
 
     private func read(_ results: [Rows]) throws -> Catalog {

@@ -80,14 +80,6 @@ public struct DueCustomers: Sendable {
     private func query<Result>(
         _ statement: Statement, _ read: (Rows) throws -> Result
     ) async throws(StoreError) -> Result {
-        do {
-            return try read(try await connection.query(statement))
-        } catch let error as PostgreSQLError {
-            throw StoreError(error, during: "looking for what is due")
-        } catch {
-            throw StoreError(
-                .unreadableRow, during: "looking for what is due", detail: "\(error)",
-                advice: "Report it: this is a defect.")
-        }
+        try await connection.run([statement], during: "looking for what is due") { try read($0[0]) }
     }
 }

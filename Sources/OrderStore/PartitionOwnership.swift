@@ -94,14 +94,6 @@ public struct PartitionOwnership: Sendable {
     private func query<Result>(
         _ statement: Statement, _ read: (Rows) throws -> Result
     ) async throws(StoreError) -> Result {
-        do {
-            return try read(try await connection.query(statement))
-        } catch let error as PostgreSQLError {
-            throw StoreError(error, during: "deciding who owns which partition")
-        } catch {
-            throw StoreError(
-                .unreadableRow, during: "deciding who owns which partition", detail: "\(error)",
-                advice: "Report it: this is a defect.")
-        }
+        try await connection.run([statement], during: "deciding who owns which partition") { try read($0[0]) }
     }
 }

@@ -17,6 +17,10 @@ struct ReceivedCommand: Sendable {
     /// How often it was deferred.
     let attempts: Int
 
+    var trace: TraceContext {
+        TraceContext(traceparent: decoded.traceparent, tracestate: decoded.tracestate)
+    }
+
     var metadata: Logger.Metadata {
         var metadata: Logger.Metadata = [
             "id": "\(decoded.key.id)", "type": "\(decoded.type.rawValue)", "customer": "\(decoded.command.customerID)",

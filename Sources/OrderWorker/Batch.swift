@@ -23,6 +23,21 @@ struct BatchTally: Sendable {
     let isRepeated: Bool
 }
 
+/// A command that was decided, and how.
+private struct Admitted {
+    let command: ReceivedCommand
+    let key: InboxKey
+    let envelope: CommandEnvelope
+    let outcome: Event
+
+    func inboxEntry(_ outcome: StoredEvent, receivedAt now: Timestamp) -> InboxEntry {
+        InboxEntry(
+            receivedAt: now, key: key, customerID: envelope.command.customerID, partition: command.partition,
+            type: envelope.command.type.rawValue, publisher: envelope.publisher.name,
+            effectiveAt: envelope.effectiveAt, data: command.decoded.data, trace: command.trace, outcome: outcome)
+    }
+}
+
 /// The deliveries of one batch, read.
 struct Batch: Sendable {
     let commands: [ReceivedCommand]
@@ -36,85 +51,84 @@ struct Batch: Sendable {
             }, dueBy: horizon)
     }
 
-    /// Decides the commands in order.
+    /// Decides the commands in order. Those that are in the inbox, or earlier in the batch, get their outcome again; those
+    /// whose customer may still come are put aside.
     func decide(
         _ loaded: LoadedBatch, _ admission: Admission, catalog: Catalog, now: Timestamp, identifiers: IdentifierSource
     ) -> DecidedBatch {
         var work = UnitOfWork(
             catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
             identifiers: identifiers)
-        var fresh: [InboxKey: (command: ReceivedCommand, outcome: Event, entry: Int)] = [:]
-        var besides: [OutgoingMessage] = []
-        var admitted: [(command: ReceivedCommand, key: InboxKey, envelope: CommandEnvelope, outcome: Event)] = []
-        var repeats: [(command: ReceivedCommand, key: InboxKey)] = []
-
+        var admitted: [InboxKey: Admitted] = [:]
+        var inOrder: [Admitted] = []
+        var repeated: [(command: ReceivedCommand, key: InboxKey)] = []
+        var deferred: [OutgoingMessage] = []
         for command in commands {
             let publisher = admission.publisher(of: command, catalog: catalog)
             let key = admission.key(of: command, publisher, catalog: catalog)
-            if loaded.known[key] != nil || fresh[key] != nil {
-                repeats.append((command, key))
+            if loaded.known[key] != nil || admitted[key] != nil {
+                repeated.append((command, key))
                 continue
             }
             let envelope = CommandEnvelope(
                 key: command.decoded.key, publisher: publisher,
                 effectiveAt: admission.effectiveTime(of: command, now: now), command: command.decoded.command)
             if admission.mayDefer(command), work.waitsForCustomer(envelope) {
-                besides.append(admission.relay.deferred(command.delivery, attempts: command.attempts + 1))
+                deferred.append(admission.relay.deferred(command.delivery, attempts: command.attempts + 1))
                 continue
             }
-            let outcome = work.decide(envelope)
-            fresh[key] = (command, outcome, admitted.count)
-            admitted.append((command, key, envelope, outcome))
+            let decided = Admitted(command: command, key: key, envelope: envelope, outcome: work.decide(envelope))
+            admitted[key] = decided
+            inOrder.append(decided)
         }
 
         let changes = work.finish()
+        let events = Dictionary(
+            changes.events.map { ($0.id, StoredEvent($0)) }, uniquingKeysWith: { first, _ in first })
         var decided = DecidedBatch(changes: changes)
-        decided.besides = besides
-        var stored: [EventID: StoredEvent] = [:]
-        let causes = Dictionary(admitted.map { ($0.envelope.key, $0.command) }, uniquingKeysWith: { _, last in last })
-        let partitions = Dictionary(
-            commands.map { ($0.decoded.command.customerID, $0.partition) }, uniquingKeysWith: { first, _ in first })
-        let outcomes = Dictionary(admitted.map { ($0.outcome.id, $0.command) }, uniquingKeysWith: { first, _ in first })
-        for event in changes.events {
-            let bytes = StoredEvent(event)
-            stored[event.id] = bytes
-            let asked = outcomes[event.id]
-            let cause = asked ?? causes[event.cause]
-            decided.events.append(
-                OutboxEntry(
-                    partition: partitions[event.customerID] ?? 0, event: bytes, replyTo: asked?.decoded.replyTo,
-                    correlationID: asked?.decoded.correlationID,
-                    trace: TraceContext(
-                        traceparent: cause?.decoded.traceparent, tracestate: cause?.decoded.tracestate)))
+        decided.besides = deferred
+        decided.events = outboxEntries(changes.events, events, inOrder)
+        for admitted in inOrder {
+            guard let outcome = events[admitted.outcome.id] else { continue }
+            decided.commands.append(admitted.inboxEntry(outcome, receivedAt: now))
+            decided.tally.append(BatchTally(command: admitted.command, outcome: outcome, isRepeated: false))
         }
-        for (command, key, envelope, outcome) in admitted {
-            guard let event = stored[outcome.id] else { continue }
-            decided.commands.append(
-                InboxEntry(
-                    receivedAt: now, key: key, customerID: envelope.command.customerID, partition: command.partition,
-                    type: envelope.command.type.rawValue, publisher: envelope.publisher.name,
-                    effectiveAt: envelope.effectiveAt, data: command.decoded.data,
-                    trace: TraceContext(
-                        traceparent: command.decoded.traceparent, tracestate: command.decoded.tracestate),
-                    outcome: event))
-            decided.tally.append(BatchTally(command: command, outcome: event, isRepeated: false))
-        }
-        for (command, key) in repeats {
-            let first = loaded.known[key].map { ($0.type, $0.outcome, admission.decoder.stored($0)) }
-            let inBatch = fresh[key].flatMap { earlier in
-                stored[earlier.outcome.id].map {
-                    (earlier.command.decoded.type.rawValue, $0, Optional(earlier.command.decoded.command))
-                }
+        for (command, key) in repeated {
+            let original: Command?
+            let outcome: StoredEvent?
+            if let entry = loaded.known[key] {
+                (original, outcome) = (admission.decoder.stored(entry), entry.outcome)
+            } else {
+                let earlier = admitted[key]
+                (original, outcome) = (earlier?.command.decoded.command, earlier.flatMap { events[$0.outcome.id] })
             }
-            guard let (_, outcome, original) = first ?? inBatch else { continue }
+            guard let outcome else { continue }
             let answer = original == command.decoded.command ? outcome : Self.refusalOfReuse(command, now: now)
             decided.besides += answer.messages(
-                replyTo: command.decoded.replyTo, correlationID: command.decoded.correlationID,
-                trace: TraceContext(
-                    traceparent: command.decoded.traceparent, tracestate: command.decoded.tracestate))
+                replyTo: command.decoded.replyTo, correlationID: command.decoded.correlationID, trace: command.trace)
             decided.tally.append(BatchTally(command: command, outcome: answer, isRepeated: true))
         }
         return decided
+    }
+
+    /// The events in the order in which they have to be published, each in its customer's partition. An outcome also goes
+    /// to who asked for it.
+    private func outboxEntries(
+        _ events: [Event], _ stored: [EventID: StoredEvent], _ admitted: [Admitted]
+    ) -> [OutboxEntry] {
+        let askers = Dictionary(admitted.map { ($0.outcome.id, $0.command) }, uniquingKeysWith: { first, _ in first })
+        let causes = Dictionary(admitted.map { ($0.envelope.key, $0.command) }, uniquingKeysWith: { _, last in last })
+        let partitions = Dictionary(
+            commands.map { ($0.decoded.command.customerID, $0.partition) }, uniquingKeysWith: { first, _ in first })
+        return events.compactMap { event in
+            guard let data = stored[event.id] else { return nil }
+            let asker = askers[event.id]?.decoded
+            return OutboxEntry(
+                partition: partitions[event.customerID] ?? 0, event: data, replyTo: asker?.replyTo,
+                correlationID: asker?.correlationID,
+                trace: (askers[event.id] ?? causes[event.cause])?.trace
+                    ?? TraceContext(traceparent: nil, tracestate: nil))
+        }
     }
 
     /// The refusal of a command whose id was used for another one. Nothing is stored: the id is taken.

@@ -179,7 +179,12 @@ actor LaneSession {
     }
 
     private func transact(_ commands: [ReceivedCommand]) async throws(StoreError) -> AppliedBatch {
-        let decided = try await decide(Batch(commands: commands))
+        let (decided, catalog) = try await BatchTransaction(store: store, admission: admission).decide(
+            Batch(commands: commands), catalog: catalog, now: .now)
+        if catalog.version != self.catalog.version {
+            self.catalog = catalog
+            logger.info("catalog loaded", metadata: ["version": "\(catalog.version)"])
+        }
         let positions = try await store.commit(
             decided.changes, commands: decided.commands, events: decided.events, published: published)
         published = []
@@ -191,32 +196,6 @@ actor LaneSession {
             entry.event.messages(replyTo: entry.replyTo, correlationID: entry.correlationID, trace: entry.trace)
         }
         return AppliedBatch(messages: messages + decided.besides, positions: positions)
-    }
-
-    /// Begins the transaction, loads what the batch touches and decides it.
-    private func decide(_ batch: Batch) async throws(StoreError) -> DecidedBatch {
-        let now = Timestamp.now
-        let horizon = admission.horizon(of: batch, now: now)
-        var closing: Set<String> = []
-        while true {
-            let request = batch.request(admission, catalog: catalog, dueBy: horizon)
-            let loaded = try await store.begin(request, closingInvoicesOf: closing)
-            if loaded.catalogVersion != catalog.version {
-                try await store.rollback()
-                catalog = try await CatalogStore(connection: connections.database).load()
-                logger.info("catalog loaded", metadata: ["version": "\(catalog.version)"])
-                continue
-            }
-            let decided = batch.decide(
-                loaded, admission, catalog: catalog, now: now, identifiers: IdentifierSource())
-            let missing = decided.changes.missingInvoiceNumbers
-            if missing.isEmpty { return decided }
-            // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the
-            // sequence of its number has to be locked before.
-            guard !missing.isSubset(of: closing) else { throw .sequenceMissing(missing) }
-            closing.formUnion(missing)
-            try await store.rollback()
-        }
     }
 
     // MARK: Partitions

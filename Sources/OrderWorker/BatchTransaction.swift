@@ -1,0 +1,42 @@
+// The first half of a batch's database transaction: begin it, load what the batch touches, decide.
+
+internal import OrderStore
+internal import Orders
+
+/// Opens a batch's transaction and decides the batch in it. To commit it or to roll it back is left to the caller.
+struct BatchTransaction: Sendable {
+    let store: BatchStore
+    let admission: Admission
+
+    /// Begins the transaction, loads what the batch touches and decides it.
+    ///
+    /// - Parameters:
+    ///   - catalog: the latest that is known.
+    ///   - identifiers: where the ids of what is made come from.
+    /// - Returns: what was decided, and by which catalog: a later one than `catalog` where that was replaced meanwhile.
+    /// - Throws: what the database refused, or ``StoreError/sequenceMissing(_:)``; the transaction may still be open.
+    func decide(
+        _ batch: Batch, catalog: Catalog, now: Timestamp, identifiers: IdentifierSource = IdentifierSource()
+    ) async throws(StoreError) -> (decided: DecidedBatch, catalog: Catalog) {
+        var catalog = catalog
+        let horizon = admission.horizon(of: batch, now: now)
+        var closing: Set<String> = []
+        while true {
+            let request = batch.request(admission, catalog: catalog, dueBy: horizon)
+            let loaded = try await store.begin(request, closingInvoicesOf: closing)
+            if loaded.catalogVersion != catalog.version {
+                try await store.rollback()
+                catalog = try await CatalogStore(connection: store.connection).load()
+                continue
+            }
+            let decided = batch.decide(loaded, admission, catalog: catalog, now: now, identifiers: identifiers)
+            let missing = decided.changes.missingInvoiceNumbers
+            if missing.isEmpty { return (decided, catalog) }
+            // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the
+            // sequence of its number has to be locked before.
+            guard !missing.isSubset(of: closing) else { throw .sequenceMissing(missing) }
+            closing.formUnion(missing)
+            try await store.rollback()
+        }
+    }
+}
