@@ -46,7 +46,9 @@ public struct BatchStore: Sendable {
     }
 
     /// What a session that only looks rows up by key is told once: never to scan a table because it was small when the
-    /// statement was planned. And to notice within seconds, even while it waits for a lock, that its worker is gone.
+    /// statement was planned. For the same reason the statements that look up more than one key column put the look-up
+    /// into a lateral subquery with `OFFSET 0`, which the planner can't turn round: joined as equals, it would read the
+    /// whole table and look the keys up in the batch, as long as it believes the table to be empty. And to notice within seconds, even while it waits for a lock, that its worker is gone.
     private static let sessionSettings = """
         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
         SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '2s'

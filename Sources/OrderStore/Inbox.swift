@@ -62,7 +62,8 @@ enum InboxTable {
             SELECT i.received_at, i.sender, i.source, i.id, i.customer_id, i.partition, i.type, i.publisher,
                    i.effective_at, i.data, i.traceparent, i.tracestate, i.outcome_id, i.outcome_type, i.outcome_at, i.outcome_data
             FROM unnest($1::text[], $2::text[], $3::text[]) AS k (sender, source, id)
-            JOIN inbox i ON i.sender = k.sender AND i.source = k.source AND i.id = k.id
+            CROSS JOIN LATERAL (
+                SELECT * FROM inbox WHERE sender = k.sender AND source = k.source AND id = k.id OFFSET 0) AS i
             """,
             [
                 .textArray(keys.map(\.sender)), .textArray(keys.map(\.command.source)),

@@ -10,7 +10,7 @@ enum InvoiceTable {
             """
             SELECT i.customer_id, invoice_id, partner_id, period_start, period_end, state, number, version, total,
                    currency, due_at
-            FROM unnest($1::uuid[]) AS c (customer_id) JOIN invoices i USING (customer_id) WHERE i.state = 'open'
+            FROM invoices i WHERE i.customer_id = ANY ($1::uuid[]) AND i.state = 'open'
             """, [.identifiers(customers)])
     }
 
@@ -64,8 +64,8 @@ enum InvoiceTable {
             """
             SELECT partner_id, last_number FROM invoice_sequences
             WHERE partner_id IN (
-                SELECT i.partner_id FROM unnest($1::uuid[]) AS c (customer_id) JOIN invoices i USING (customer_id)
-                WHERE i.state = 'open' AND i.due_at <= $2)
+                SELECT i.partner_id FROM invoices i
+                WHERE i.customer_id = ANY ($1::uuid[]) AND i.state = 'open' AND i.due_at <= $2)
             OR partner_id = ANY ($3::text[])
             ORDER BY partner_id FOR UPDATE
             """, [.identifiers(customers), .timestamptz(now.microseconds), .textArray(partners.sorted())])

@@ -69,8 +69,11 @@ enum OutboxTable {
         Statement(
             name: "remove from outbox",
             """
-            DELETE FROM outbox o USING unnest($1::integer[], $2::bigint[]) AS p (partition, position)
-            WHERE o.partition = p.partition AND o.position = p.position
+            DELETE FROM outbox WHERE ctid = ANY (ARRAY (
+                SELECT o.ctid
+                FROM unnest($1::integer[], $2::bigint[]) AS p (partition, position)
+                CROSS JOIN LATERAL (
+                    SELECT ctid FROM outbox WHERE partition = p.partition AND position = p.position OFFSET 0) AS o))
             """,
             [
                 .int4Array(positions.map { Int32(clamping: $0.partition) }), .int8Array(positions.map(\.position)),

@@ -16,16 +16,20 @@ enum SubscriptionTable {
                 SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS named (customer_id, subscription_id)
                 UNION
                 SELECT t.customer_id, t.subscription_id
-                FROM unnest($3::uuid[], $4::uuid[]) AS charge (customer_id, transaction_id)
-                JOIN transactions t USING (customer_id, transaction_id)
+                FROM unnest($3::uuid[], $4::uuid[]) AS c (customer_id, transaction_id)
+                CROSS JOIN LATERAL (
+                    SELECT customer_id, subscription_id FROM transactions
+                    WHERE customer_id = c.customer_id AND transaction_id = c.transaction_id OFFSET 0) AS t
                 UNION
                 SELECT s.customer_id, s.subscription_id
-                FROM unnest($5::uuid[]) AS c (customer_id) JOIN subscriptions s USING (customer_id)
-                WHERE s.due_at <= $6
+                FROM subscriptions s WHERE s.customer_id = ANY ($5::uuid[]) AND s.due_at <= $6
             )
             SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
                    s.period_start, s.period_end, s.auto_renewal, s.due_at, i.types, i.quantities, i.renewal_quantities
-            FROM wanted JOIN subscriptions s USING (customer_id, subscription_id)
+            FROM wanted
+            CROSS JOIN LATERAL (
+                SELECT * FROM subscriptions
+                WHERE customer_id = wanted.customer_id AND subscription_id = wanted.subscription_id OFFSET 0) AS s
             CROSS JOIN LATERAL (
                 SELECT coalesce(array_agg(certificate_type), '{}') AS types,
                        coalesce(array_agg(quantity), '{}') AS quantities,
@@ -104,12 +108,16 @@ enum SubscriptionTable {
                 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[])
                     AS held (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
             ), dropped AS (
-                UPDATE inventory i SET quantity = 0, renewal_quantity = NULL
-                FROM unnest($6::uuid[], $7::uuid[]) AS s (customer_id, subscription_id)
-                WHERE i.customer_id = s.customer_id AND i.subscription_id = s.subscription_id
-                  AND (i.quantity <> 0 OR i.renewal_quantity IS NOT NULL)
-                  AND (i.customer_id, i.subscription_id, i.certificate_type) NOT IN
-                      (SELECT customer_id, subscription_id, certificate_type FROM held)
+                UPDATE inventory SET quantity = 0, renewal_quantity = NULL
+                WHERE ctid = ANY (ARRAY (
+                    SELECT i.ctid
+                    FROM unnest($6::uuid[], $7::uuid[]) AS s (customer_id, subscription_id)
+                    CROSS JOIN LATERAL (
+                        SELECT ctid, customer_id, subscription_id, certificate_type FROM inventory
+                        WHERE customer_id = s.customer_id AND subscription_id = s.subscription_id
+                          AND (quantity <> 0 OR renewal_quantity IS NOT NULL) OFFSET 0) AS i
+                    WHERE (i.customer_id, i.subscription_id, i.certificate_type) NOT IN
+                          (SELECT customer_id, subscription_id, certificate_type FROM held)))
             )
             INSERT INTO inventory (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
             SELECT * FROM held

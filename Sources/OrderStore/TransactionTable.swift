@@ -19,7 +19,9 @@ enum TransactionTable {
                              WHERE r.customer_id = t.customer_id AND r.reverses = t.transaction_id), 0)::bigint,
                    \(columns)
             FROM (SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS n (customer_id, transaction_id)) AS named
-            JOIN transactions t USING (customer_id, transaction_id)
+            CROSS JOIN LATERAL (
+                SELECT * FROM transactions
+                WHERE customer_id = named.customer_id AND transaction_id = named.transaction_id OFFSET 0) AS t
             """, [.identifiers(named.map(\.0)), .identifiers(named.map(\.1))])
     }
 
@@ -35,10 +37,11 @@ enum TransactionTable {
             name: "load invoice lines",
             """
             SELECT \(columns)
-            FROM unnest($1::uuid[]) AS c (customer_id)
-            JOIN invoices i USING (customer_id)
-            JOIN transactions t ON t.customer_id = i.customer_id AND t.invoice_id = i.invoice_id
-            WHERE i.state = 'open' AND i.due_at <= $2
+            FROM (SELECT customer_id, invoice_id FROM invoices
+                  WHERE customer_id = ANY ($1::uuid[]) AND state = 'open' AND due_at <= $2 OFFSET 0) AS i
+            CROSS JOIN LATERAL (
+                SELECT * FROM transactions
+                WHERE customer_id = i.customer_id AND invoice_id = i.invoice_id OFFSET 0) AS t
             ORDER BY t.customer_id, t.at, t.transaction_id
             """, [.identifiers(customers), .timestamptz(now.microseconds)])
     }

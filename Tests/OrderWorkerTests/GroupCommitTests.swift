@@ -49,6 +49,45 @@ import Testing
         }
     }
 
+    @Test("A batch reads only the rows that it names, also by statements that were prepared when the tables were empty")
+    func readsOnlyWhatItNames() async throws {
+        try await TestDatabase.withDatabase { connect in
+            let observer = try await connect()
+            let connection = try await connect()
+            try await observer.execute(script: "SET stats_fetch_consistency = none")
+            let lab = try await Lab(connection)
+            // The server counts what indexes and scans have returned, once the session has told it.
+            func rowsRead() async throws -> Int64 {
+                _ = try await connection.query(Statement("SELECT pg_stat_force_next_flush()"))
+                let rows = try await observer.query(
+                    Statement(
+                        """
+                        SELECT (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)::bigint
+                             + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables)::bigint
+                        """))
+                return try #require(rows.first).int64(0)
+            }
+            let customers = UInt64(1500)
+            _ = try await lab.commit([Lab.createCustomer(Lab.customer(0), id: "create-0")])
+            _ = try await lab.commit([Lab.order(Lab.customer(0), subscription: Lab.subscription(0), id: "order-0")])
+            for first in stride(from: 1, to: customers, by: 500) {
+                let numbers = first..<min(first + 500, customers)
+                _ = try await lab.commit(numbers.map { Lab.createCustomer(Lab.customer($0), id: "create-\($0)") })
+                _ = try await lab.commit(
+                    numbers.map { Lab.order(Lab.customer($0), subscription: Lab.subscription($0), id: "order-\($0)") })
+            }
+            let before = try await rowsRead()
+            _ = try await lab.commit([
+                Lab.order(Lab.customer(7), subscription: Lab.subscription(customers + 7), id: "one more")
+            ])
+            let read = try await rowsRead() - before
+            #expect(read > 0)
+            #expect(read < 200, "one order read \(read) rows, with \(customers) customers in the database")
+            await connection.close()
+            await observer.close()
+        }
+    }
+
     @Test("All of a command commits together: state, transactions, invoice line, inbox and outbox")
     func oneTransaction() async throws {
         try await TestDatabase.withDatabase { connect in

@@ -37,13 +37,18 @@ BEGIN
 
     IF EXISTS (SELECT FROM made WHERE reverses IS NOT NULL) THEN
         -- Two transactions that refund the same charge wait for each other here, so that each sees the other's refunds.
-        PERFORM FROM transactions c
-        WHERE (c.customer_id, c.transaction_id) IN (SELECT customer_id, reverses FROM made WHERE reverses IS NOT NULL)
-        ORDER BY c.customer_id, c.transaction_id FOR NO KEY UPDATE;
+        PERFORM FROM (
+            SELECT DISTINCT customer_id, reverses FROM made WHERE reverses IS NOT NULL ORDER BY customer_id, reverses
+        ) AS m
+        CROSS JOIN LATERAL (
+            SELECT transaction_id FROM transactions
+            WHERE customer_id = m.customer_id AND transaction_id = m.reverses FOR NO KEY UPDATE) AS c;
 
         SELECT c.transaction_id, c.type INTO offender
         FROM (SELECT DISTINCT customer_id, reverses FROM made WHERE reverses IS NOT NULL) AS m
-        JOIN transactions c ON c.customer_id = m.customer_id AND c.transaction_id = m.reverses
+        CROSS JOIN LATERAL (
+            SELECT * FROM transactions
+            WHERE customer_id = m.customer_id AND transaction_id = m.reverses OFFSET 0) AS c
         CROSS JOIN LATERAL (
             SELECT sum(r.quantity) AS quantity, sum(-r.amount) AS amount,
                    bool_or((r.subscription_id, r.period_index, r.certificate_type, r.currency)
