@@ -87,7 +87,10 @@ let package = Package(
         .testTarget(
             name: "PostgreSQLTests", dependencies: ["PostgreSQL", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
-        .testTarget(name: "OrdersTests", dependencies: ["Orders"], swiftSettings: settings),
+        // The executable model and the random histories that several tests play.
+        .target(
+            name: "OrdersSimulation", dependencies: ["Orders"], path: "Tests/OrdersSimulation", swiftSettings: settings),
+        .testTarget(name: "OrdersTests", dependencies: ["Orders", "OrdersSimulation"], swiftSettings: settings),
         .testTarget(name: "OrderContractTests", dependencies: ["OrderContract"], swiftSettings: settings),
         .testTarget(
             name: "OrderStoreTests",
@@ -98,7 +101,7 @@ let package = Package(
         .testTarget(
             name: "OrderWorkerTests",
             dependencies: [
-                "AMQP", "PostgreSQL", "Orders", "OrderContract", "OrderStore", "OrderWorker",
+                "AMQP", "PostgreSQL", "Orders", "OrdersSimulation", "OrderContract", "OrderStore", "OrderWorker",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings),

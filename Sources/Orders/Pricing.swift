@@ -16,13 +16,15 @@ extension DecisionContext {
     /// - Parameters:
     ///   - product: nil where it is unknown, which is the caller's violation; the rest is checked all the same.
     ///   - term: nil where the product isn't sold for it, likewise.
+    ///   - mayBeZero: whether a type may be named with 0 certificates, as in an order, which then needs at least one
+    ///     certificate in all. Such a type makes no line.
     ///   - pointer: of the list in the command's data.
     /// - Returns: a line for each type; to be used only where no violation was added.
     func price(
         _ inventory: [CertificateQuantity], of product: Product?, term: Term?, days: DaysFraction,
-        at pointer: @autoclosure () -> String, _ violations: inout [Violation]
+        mayBeZero: Bool = false, at pointer: @autoclosure () -> String, _ violations: inout [Violation]
     ) -> [PricedLine] {
-        if inventory.isEmpty {
+        if inventory.allSatisfy({ mayBeZero && $0.quantity == 0 }) {
             violations.append(Violation(.quantityRequired, at: pointer(), "At least one certificate is needed."))
         }
         var lines: [PricedLine] = []
@@ -35,10 +37,12 @@ extension DecisionContext {
                         .certificateTypeDuplicate, at: "\(pointer())/\(index)/certificateType",
                         "The certificate type \"\(type)\" is named twice; add the quantities up."))
             }
-            if item.quantity < 1 {
+            let minimum: Int64 = mayBeZero ? 0 : 1
+            if item.quantity < minimum {
                 violations.append(
                     Violation(
-                        .quantityRequired, at: "\(pointer())/\(index)/quantity", "The quantity must be at least 1."))
+                        .quantityRequired, at: "\(pointer())/\(index)/quantity",
+                        "The quantity must be at least \(minimum)."))
             }
             guard let product else { continue }
             guard product.certificateTypes.contains(type) else {
@@ -48,7 +52,7 @@ extension DecisionContext {
                         "The product \"\(product.id)\" has no certificate type \"\(type)\"."))
                 continue
             }
-            guard let term else { continue }
+            guard let term, item.quantity != 0 else { continue }
             guard
                 let unitPrice = catalog.unitPrice(
                     partner: partner, product: product.id, certificateType: type, term: term, on: today)

@@ -44,7 +44,8 @@ extension CustomerState {
             }
             let lines = context.price(
                 item.inventory, of: product, term: isTermSold ? item.term : nil,
-                days: period.remaining(from: context.today), at: "/subscriptions/\(index)/inventory", &violations)
+                days: period.remaining(from: context.today), mayBeZero: true, at: "/subscriptions/\(index)/inventory",
+                &violations)
             guard violations.isEmpty else { continue }
 
             let subscription = Subscription(

@@ -35,9 +35,8 @@ struct Lab {
         let reading = admission.read(deliveries, now: now)
         #expect(reading.refusals.isEmpty)
         let batch = Batch(commands: reading.commands)
-        let loaded = try await store.begin(batch.request(admission, catalog: catalog, dueBy: now))
-        let decided = batch.decide(
-            loaded, admission, catalog: catalog, now: now, identifiers: IdentifierSource(SystemRandomNumberGenerator()))
+        let (decided, _) = try await BatchTransaction(store: store, admission: admission).decide(
+            batch, catalog: catalog, now: now)
         _ = try await store.commit(
             decided.changes, commands: decided.commands, events: decided.events, published: [])
         return decided

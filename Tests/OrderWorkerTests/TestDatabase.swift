@@ -26,10 +26,12 @@ enum TestDatabase {
         return try await Connection.connect(ConnectionConfiguration(url: url), logger: logger)
     }
 
-    /// Runs `body` with connections to a new database that has the schema and the catalog of ``TestCatalog``.
-    static func withDatabase(_ body: (_ connect: @Sendable () async throws -> Connection) async throws -> Void)
-        async throws
-    {
+    /// Runs `body` with connections to a new database that has the schema and a catalog: ``TestCatalog``'s where none
+    /// is given.
+    static func withDatabase(
+        catalog: CatalogFile? = nil,
+        _ body: (_ connect: @escaping @Sendable () async throws -> Connection) async throws -> Void
+    ) async throws {
         let name = "test_\(UInt64.random(in: 0 ... .max))"
         let url = try address("ADMIN_DATABASE_URL")
         let admin = try await connect(url)
@@ -37,7 +39,8 @@ enum TestDatabase {
             try await admin.execute(script: "CREATE DATABASE \(name)")
             let first = try await connect(url, database: name)
             _ = try await Migrator(migrations: OrderMigrations.all).apply(on: first)
-            let changes = try await CatalogStore(connection: first).apply(TestCatalog.file(), dryRun: false)
+            let changes = try await CatalogStore(connection: first).apply(
+                catalog ?? TestCatalog.file(), dryRun: false)
             #expect(!changes.isEmpty)
             await first.close()
             try await body { try await connect(url, database: name) }

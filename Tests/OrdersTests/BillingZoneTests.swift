@@ -4,6 +4,8 @@ import Foundation
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct BillingZoneTests {
     @Test(
         "A day starts at the first instant of its date",

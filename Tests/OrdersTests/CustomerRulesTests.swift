@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct CustomerRulesTests {
     @Test("A partner-administered customer is created without domain pre-validation")
     func partnerAdministered() throws {

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct IdentifierTests {
     @Test(
         "An id is written as it was read",

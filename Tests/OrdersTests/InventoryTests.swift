@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct InventoryTests {
     /// A customer with subscription 1: two ov-ssl and one ev-ssl for a year from 22 November 2026.
     static var world: World {

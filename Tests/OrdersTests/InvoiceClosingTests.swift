@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct InvoiceClosingTests {
     @Test("At the month's end in the partner's zone the invoice is closed, complete and numbered")
     func closes() throws {

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct ProrationTests {
     struct Vector: Sendable, CustomTestStringConvertible {
         let unitPrice: Int64

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct RefundAmountTests {
     @Test(
         "The steps of a refund are the differences of rounded totals",

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct RefundTests {
     /// A customer with subscription 1, three ov-ssl for a year, ordered late on 25 September 2026 by Berlin's time.
     static func world() throws -> (World, TransactionID) {

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct RenewalTests {
     /// A customer with subscription 1 on auto-renewal: two ov-ssl and one ev-ssl by the month from 10 November 2026.
     static func world(catalog: Catalog = .sample) -> World {

@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct SubscriptionOrderTests {
     @Test("A subscription that starts today pays the full price for every certificate type")
     func fullPrice() throws {
@@ -101,6 +103,16 @@ import Testing
                 == [80_000 * 364])
     }
 
+    @Test("A type may be ordered with 0 certificates as long as there is at least one certificate in all")
+    func zeroOfOneType() {
+        var world = World.withCustomer()
+        let event = world.send(.order(1, of: ["ev-ssl": 0, "ov-ssl": 1]), at: "2026-11-22T12:00:00Z")
+        #expect(event.violations.isEmpty)
+        #expect(world.transactions.map(\.certificateType) == ["ov-ssl"])
+        let none = world.send(.order(2, of: ["ev-ssl": 0, "ov-ssl": 0]), at: "2026-11-22T12:00:00Z")
+        #expect(none.violations == ["quantity_required /subscriptions/0/inventory"])
+    }
+
     @Test("Several subscriptions are ordered all or nothing, with every violation of each listed")
     func allOrNothing() {
         var world = World.withCustomer()
@@ -119,7 +131,6 @@ import Testing
                 "start_date_in_future /subscriptions/3/startDate",
                 "certificate_type_unknown /subscriptions/3/inventory/0/certificateType",
                 "quantity_required /subscriptions/3/inventory/1/quantity",
-                "quantity_required /subscriptions/3/inventory/2/quantity",
                 "price_unknown /subscriptions/3/inventory/3/certificateType",
                 "quantity_required /subscriptions/4/inventory",
                 "amount_too_large /subscriptions/5/inventory/0/quantity",

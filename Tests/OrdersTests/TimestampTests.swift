@@ -3,6 +3,8 @@
 import Orders
 import Testing
 
+@testable import OrdersSimulation
+
 @Suite struct TimestampTests {
     @Test(
         "An RFC 3339 date-time is read in whichever way it is written",

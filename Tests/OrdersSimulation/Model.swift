@@ -307,9 +307,9 @@ struct Model {
         _ type: TransactionType, _ items: [CertificateQuantity], _ sale: Sale, _ account: Account, _ today: Day,
         _ wrong: inout Set<String>
     ) -> [Entry] {
-        if items.isEmpty { wrong.insert("quantity_required") }
+        if items.allSatisfy({ type == .order && $0.quantity == 0 }) { wrong.insert("quantity_required") }
         if Set(items.map(\.certificateType)).count < items.count { wrong.insert("certificate_type_duplicate") }
-        if items.contains(where: { $0.quantity < 1 }) { wrong.insert("quantity_required") }
+        if items.contains(where: { $0.quantity < (type == .order ? 0 : 1) }) { wrong.insert("quantity_required") }
         guard let product = catalog.products[sale.product] else {
             wrong.insert("product_unknown")
             return []
@@ -324,7 +324,7 @@ struct Model {
                 wrong.insert("certificate_type_unknown")
                 continue
             }
-            guard product.terms.contains(sale.term) else { continue }
+            guard product.terms.contains(sale.term), item.quantity != 0 else { continue }
             guard let price = price(sale.product, item.certificateType, sale.term, account.partner, today) else {
                 wrong.insert("price_unknown")
                 continue

@@ -2,7 +2,7 @@
 
 import Orders
 
-/// Makes commands at random that mostly make sense for the customers that there are.
+/// Makes commands at random that mostly make sense for the customers that there are: some thirty subscriptions each.
 ///
 /// A refund names a transaction by its customer's position in the books, as the model does; the caller puts the real
 /// id in its place.
@@ -38,10 +38,13 @@ struct History {
     private(set) var now: Timestamp = .at("2025-01-01T00:00:00Z")
     private var commands = 0
     private let customers: Int
+    /// How many in a hundred commands are late, by up to a day.
+    private let latePercent: Int
 
-    init(seed: UInt64, customers: Int) {
+    init(seed: UInt64, customers: Int, latePercent: Int = 15) {
         self.random = SeededGenerator(seed: seed)
         self.customers = customers
+        self.latePercent = latePercent
     }
 
     private mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
@@ -58,7 +61,7 @@ struct History {
             chance(3) ? .random(in: 0..<20 * 86400, using: &random) : .random(in: 0..<12 * 3600, using: &random)
         now = now.adding(.microseconds(step * 1_000_000 / Int64(customers)))
         if chance(20) { now = now.adding(.seconds(Int64.random(in: 0..<600, using: &random))) }
-        let late: Int64 = chance(15) ? .random(in: 0..<86400, using: &random) : 0
+        let late: Int64 = chance(latePercent) ? .random(in: 0..<86400, using: &random) : 0
         let customer = Int.random(in: 1...customers, using: &random)
         let partner = ["acme", "bravo", "cobalt"][customer % 3]
         let command = command(for: .number(customer), booked: booked(.number(customer)))
