@@ -111,14 +111,15 @@ extension AMQPError.Code {
     /// What a reply code of AMQP 0-9-1 or of RabbitMQ means.
     ///
     /// - Parameters:
-    ///   - text: the broker's words. RabbitMQ uses some codes for what is permanent and for what passes, and only its
-    ///     words tell them apart.
+    ///   - text: the broker's words. RabbitMQ uses some codes for several things, and only its words tell them apart.
     ///   - fallback: for a code with no meaning of its own: what the broker closed.
     init(brokerCode: Int, text: String, fallback: AMQPError.Code) {
         switch brokerCode {
         case 403 where text.contains("exclusive use"): self = .resourceLocked
         case 404 where text.contains("down or inaccessible"): self = .brokerFailed
         case 406 where text.contains("acknowledgement on channel") && text.contains("timed out"): self = .timedOut
+        // RabbitMQ 4's answer to an exchange type whose plugin isn't enabled; RabbitMQ 3 says 503.
+        case 406 where text.contains("unknown exchange type"): self = .commandInvalid
         case 311: self = .contentTooLarge
         case 403: self = .accessRefused
         case 404: self = .notFound

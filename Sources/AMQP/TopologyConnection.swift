@@ -47,8 +47,8 @@ public actor TopologyConnection: LinkedConnection {
     /// Creates an exchange, or checks that it exists just so.
     ///
     /// - Parameter type: `direct`, `fanout`, `topic`, `headers`, or what a plugin provides (`x-consistent-hash`).
-    /// - Throws: `commandInvalid`, which ends the connection, for a type the broker doesn't know; `preconditionFailed`
-    ///   if it exists otherwise.
+    /// - Throws: `commandInvalid`, which ends the connection to RabbitMQ 3, for a type the broker doesn't know;
+    ///   `preconditionFailed` if it exists otherwise.
     public func declareExchange(
         _ name: String, type: String, durable: Bool = true, autoDelete: Bool = false,
         arguments: [String: FieldValue] = [:]

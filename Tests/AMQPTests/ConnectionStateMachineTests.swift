@@ -158,7 +158,7 @@ struct ConnectionStateMachineTests {
     }
 
     @Test(
-        "What passes by itself is told apart by the broker's words",
+        "What has the same number is told apart by the broker's words",
         arguments: [
             (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", .resourceLocked),
             (
@@ -166,13 +166,14 @@ struct ConnectionStateMachineTests {
                 .brokerFailed
             ),
             (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value", .timedOut),
+            (406, "PRECONDITION_FAILED - unknown exchange type 'x-consistent-hash'", .commandInvalid),
         ] as [(Int, String, AMQPError.Code)])
-    func passingTrouble(number: Int, text: String, code: AMQPError.Code) {
+    func brokersWords(number: Int, text: String, code: AMQPError.Code) {
         var machine = machine()
         let action = machine.receive(.channelClosed(code: number, text: text))
         let error = AMQPError(code, brokerCode: number, during: "testing", cause: text)
         #expect(action == .acknowledgeChannelClosed(error))
-        #expect(error.isRetriable)
+        #expect(error.isRetriable == (code != .commandInvalid))
     }
 
     @Test("After the channel was closed, answers are matched anew")
