@@ -91,7 +91,8 @@ let package = Package(
         .target(
             name: "OrdersSimulation", dependencies: ["Orders"], path: "Tests/OrdersSimulation", swiftSettings: settings),
         .testTarget(name: "OrdersTests", dependencies: ["Orders", "OrdersSimulation"], swiftSettings: settings),
-        .testTarget(name: "OrderContractTests", dependencies: ["OrderContract"], swiftSettings: settings),
+        .testTarget(
+            name: "OrderContractTests", dependencies: ["OrderContract"], exclude: ["Released"], swiftSettings: settings),
         .testTarget(
             name: "OrderStoreTests",
             dependencies: [

@@ -43,10 +43,14 @@ struct Relay: Sendable {
             exchange: Topology.retry, routingKey: delivery.routingKey, isMandatory: true, message: message)
     }
 
-    /// Sends a message to the dead letters.
+    /// Sends a message to the dead letters, under the worker's own name: who replays it can tell by that whether its
+    /// headers are the worker's or a publisher's invention.
     func deadLetter(_ delivery: Delivery, _ unreadable: UnreadableMessage) -> OutgoingMessage {
-        let message = DeadLetter.make(
-            received(delivery.message).message, unreadable, routingKey: delivery.routingKey)
+        let original = received(delivery.message).message
+        var message = DeadLetter.make(original, unreadable, routingKey: delivery.routingKey)
+        message.properties.headers[DeadLetter.user] = .string(original.properties.userID ?? "")
+        message.properties.headers[Self.attemptsHeader] = nil
+        message.properties.userID = ownUser
         return OutgoingMessage(exchange: "", routingKey: Topology.deadLetters, isMandatory: true, message: message)
     }
 }

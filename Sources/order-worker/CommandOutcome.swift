@@ -98,7 +98,7 @@ struct OutcomeLine {
     }
 
     /// What the event's transactions come to, in each currency; empty where it has none.
-    private static func totals(of data: JSONValue) -> [Money] {
+    static func totals(of data: JSONValue) -> [Money] {
         let amounts = (data["transactions"].map { Array($0.elements) } ?? []).compactMap { transaction -> Money? in
             guard let amount = transaction["amount"], let units = amount["amount"]?.integer,
                 let currency = amount["currency"]?.string.flatMap({ Currency($0) })

@@ -19,7 +19,8 @@ struct OrderWorkerCommand: AsyncParsableCommand {
             """,
         subcommands: [
             RunCommand.self, MigrateCommand.self, TopologyCommand.self, CatalogCommand.self, PublishCommand.self,
-            ReportCommand.self, AuditCommand.self, DoctorCommand.self, ContractCommand.self, ClockCommand.self,
+            ListenCommand.self, DeadLettersCommand.self, OutboxCommand.self, ReportCommand.self, AuditCommand.self,
+            DoctorCommand.self, ContractCommand.self, ClockCommand.self,
         ])
 
     static func main() async {
