@@ -1,7 +1,6 @@
 // Time passing: one elected worker asks for the settlement of customers for whom something has fallen due.
 
 public import AMQP
-internal import Foundation
 public import Logging
 internal import OrderStore
 public import Orders
@@ -156,12 +155,5 @@ public enum ClockError: Error, CustomStringConvertible {
         case .stuck(let left): "\(left) customers are still not settled and nothing moves: is a worker running?"
         case .notPublished(let why): "a settlement could not be published: \(why). Apply the topology"
         }
-    }
-}
-
-extension Timestamp {
-    /// The time of this machine's clock.
-    static var now: Timestamp {
-        Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
     }
 }

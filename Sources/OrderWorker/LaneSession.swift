@@ -1,7 +1,6 @@
 // One lane while it is connected: takes partitions, applies their commands in batches, publishes, acknowledges.
 
 internal import AMQP
-internal import Foundation
 internal import Logging
 internal import OrderContract
 internal import OrderStore
@@ -90,10 +89,7 @@ actor LaneSession {
             }
         }
         guard let last = deliveries.last else {
-            if try await collect(&publishing), !published.isEmpty {
-                try await store.remove(published)
-                published = []
-            }
+            try await finishPublishing(&publishing)
             return 0
         }
         let results = try await apply(deliveries)
@@ -108,12 +104,19 @@ actor LaneSession {
     }
 
     /// Waits until the batch before is published and acknowledged.
-    ///
-    /// - Returns: true, so that it reads well in a condition.
-    @discardableResult
-    private func collect(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws -> Bool {
+    private func collect(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
         while let positions = try await publishing.next() { published += positions }
-        return true
+    }
+
+    /// Waits for the batch before and removes what was published from the outbox, where no transaction comes to do it.
+    private func finishPublishing(
+        _ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>
+    ) async throws {
+        try await collect(&publishing)
+        if !published.isEmpty {
+            try await store.remove(published)
+            published = []
+        }
     }
 
     /// Applies deliveries in one transaction, or one by one where the database refuses them together.
@@ -272,11 +275,7 @@ actor LaneSession {
             if taken == 0 { break }
             left -= taken
         }
-        try await collect(&publishing)
-        if !published.isEmpty {
-            try await store.remove(published)
-            published = []
-        }
+        try await finishPublishing(&publishing)
     }
 }
 

@@ -30,7 +30,7 @@ struct AuditCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try common.load(database, waiting)
-        let findings = try await settings.withReadingConnection { connection in
+        let findings = try await settings.withDatabase(statementTimeout: Settings.wholeTables) { connection in
             try await Audit(connection: connection).run(limit: limit) { step in
                 switch step {
                 case .began(let check, let number, let count):
@@ -79,26 +79,5 @@ struct AuditCommand: AsyncParsableCommand {
             }
         }
         return writer.bytes
-    }
-}
-
-extension Settings {
-    /// Connects to the database to read whole tables, which may take longer than anything that a worker does, and closes
-    /// the connection after `body`.
-    func withReadingConnection<Value>(_ body: (Connection) async throws -> Value) async throws -> Value {
-        var configuration = try database()
-        configuration.statementTimeout = .seconds(4 * 3600)
-        let patient = configuration
-        let connection = try await patiently {
-            try await Connection.connect(patient, logger: Logger(label: "postgresql"))
-        }
-        do {
-            let value = try await body(connection)
-            await connection.close()
-            return value
-        } catch {
-            await connection.close()
-            throw error
-        }
     }
 }

@@ -24,9 +24,18 @@ extension Settings {
         }
     }
 
+    /// How long a statement may take that reads whole tables: longer than anything that a worker does.
+    static let wholeTables = Duration.seconds(4 * 3600)
+
     /// Connects to the database, and closes the connection after `body`.
-    func withDatabase<Value>(_ body: (Connection) async throws -> Value) async throws -> Value {
-        let configuration = try database()
+    ///
+    /// - Parameter statementTimeout: nil for the usual one.
+    func withDatabase<Value>(
+        statementTimeout: Duration? = nil, _ body: (Connection) async throws -> Value
+    ) async throws -> Value {
+        var settings = try database()
+        if let statementTimeout { settings.statementTimeout = statementTimeout }
+        let configuration = settings
         let connection = try await patiently {
             try await Connection.connect(configuration, logger: Logger(label: "postgresql"))
         }

@@ -11,6 +11,5 @@ enum MetricHelp {
         "order_worker_publish_seconds": "Time from publishing a batch's events to the broker's confirms.",
         "order_worker_partitions_owned": "Partitions that a lane serves now.",
         "order_worker_lane_restarts_total": "How often a lane had to connect anew.",
-        "order_worker_outbox_waiting": "Events that are committed and not yet confirmed.",
     ]
 }

@@ -46,7 +46,7 @@ struct ReportCommand: AsyncParsableCommand {
         let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
         var writer = ReportWriter(format, columns: report.kind.columns)
         var count = 0
-        try await settings.withReadingConnection { connection in
+        try await settings.withDatabase(statementTimeout: Settings.wholeTables) { connection in
             Console.write(writer.beginning(), to: 1)
             try await report.read(on: connection, now: now) { rows in
                 var bytes: [UInt8] = []
