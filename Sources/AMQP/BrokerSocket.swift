@@ -15,12 +15,11 @@ final class BrokerSocket {
     static let burst = 65_536
     /// Asks for a fourth of what the kernel grants by default (`net.core.wmem_max`, doubled for its own use).
     private static let sendBufferSize = 262_144
-    private static let largestFrame = 32_768
 
     let descriptor: Int32
     /// What the broker and we agreed on; `nil` when the broker wants none.
     let heartbeat: Duration?
-    /// The largest frame either side may send, in bytes.
+    /// The largest frame that may be sent, in bytes.
     let frameMaximum: Int
 
     private let connection: amqp_connection_state_t
@@ -40,12 +39,14 @@ final class BrokerSocket {
             descriptor = try Self.open(connection, address, configuration)
             try Self.logIn(connection, address, configuration)
             let agreed = amqp_get_heartbeat(connection)
+            let agreedFrame = amqp_get_frame_max(connection)
             let status = amqp_tune_connection(
-                connection, amqp_get_channel_max(connection), amqp_get_frame_max(connection), 0)
+                connection, amqp_get_channel_max(connection),
+                max(agreedFrame, Int32(configuration.largestIncomingFrame)), 0)
             try Self.check(status, .connectionFailed, during: "connecting to \(address)")
             // Nothing below throws: once all members have values, a throw would run `deinit` too.
             heartbeat = agreed > 0 ? .seconds(agreed) : nil
-            frameMaximum = Int(amqp_get_frame_max(connection))
+            frameMaximum = Int(agreedFrame)
         } catch {
             amqp_destroy_connection(connection)
             throw error
@@ -127,7 +128,8 @@ final class BrokerSocket {
         // The properties point into the arena.
         let reply = withExtendedLifetime(arena) {
             crabbitmq_login_plain(
-                connection, address.virtualHost, Int32(largestFrame), heartbeat, &properties, address.user,
+                connection, address.virtualHost, Int32(configuration.largestFrame), heartbeat, &properties,
+                address.user,
                 address.password)
         }
         switch reply.reply_type {
@@ -229,9 +231,24 @@ final class BrokerSocket {
         var noTime = Glibc.timeval(tv_sec: 0, tv_usec: 0)
         let status = amqp_simple_wait_frame_noblock(connection, &frame, &noTime)
         if status == AMQP_STATUS_TIMEOUT.rawValue { return nil }
+        if status == AMQP_STATUS_BAD_AMQP_DATA.rawValue { return .undecodable }
         try Self.check(status, .connectionClosed, during: operation)
         readChannel = frame.channel
         return IncomingFrame(frame)
+    }
+
+    /// Sends this, takes leave of the broker, and waits for it to hang up, for a second at most. For the end of a
+    /// connection from which nothing can be read any more: without the wait, what was sent last could be lost.
+    func leave(after last: OutgoingMethod) throws(AMQPError) {
+        guard isWritable else { return }
+        try send(last)
+        try send(.closeConnection)
+        let limit = ContinuousClock.now + .seconds(1)
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        var ignored = [UInt8](repeating: 0, count: 65_536)
+        while ContinuousClock.now < limit {
+            if poll(&waiting, 1, 100) > 0, recv(descriptor, &ignored, ignored.count, 0) <= 0 { return }
+        }
     }
 
     /// How long ago the broker's last data arrived, heartbeats and unread data included; `nil` if the socket is broken.

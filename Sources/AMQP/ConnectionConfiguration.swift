@@ -38,6 +38,11 @@ public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertib
     /// How long an operation may take: a declaration, the confirms of what was published.
     public var operationTimeout: Duration = .seconds(30)
     public var tls = TLS()
+    /// The largest frame that the broker is asked for, in bytes: small against the socket's send buffer.
+    var largestFrame = 32_768
+    /// The largest frame that is read, in bytes. A message's headers come in one frame as large as its publisher and the
+    /// broker agreed on, whatever we agreed on: 128 KiB by RabbitMQ's default, and what the broker adds.
+    var largestIncomingFrame = 262_144
 
     /// Reads one URL or several, separated by commas: `amqp://user:password@host:port/vhost,amqps://…`.
     ///

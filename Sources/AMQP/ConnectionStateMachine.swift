@@ -19,6 +19,9 @@ struct ConnectionStateMachine {
         case acknowledgeConnectionClosed(AMQPError)
         /// The broker broke the protocol: give the connection up.
         case fail(AMQPError)
+        /// A delivery's headers can't be decoded: have the broker dead-letter it, or it would come again and break every
+        /// connection; then give this one up.
+        case refuse(tag: UInt64, AMQPError)
     }
 
     /// A message that has begun to arrive.
@@ -94,6 +97,8 @@ struct ConnectionStateMachine {
             return .acknowledgeConnectionClosed(brokerError(code, text, fallback: .connectionClosed))
         case .ignored:
             return .nothing
+        case .undecodable:
+            return giveUp()
         }
     }
 
@@ -133,6 +138,20 @@ struct ConnectionStateMachine {
         content?.body.append(contentsOf: bytes)
         content?.missing = missing - bytes.count
         return missing == bytes.count ? finishContent() : .nothing
+    }
+
+    private func giveUp() -> Action {
+        guard let content, content.properties == nil else { return violation("a frame can't be decoded") }
+        let cause = "can't be read: its headers are too large, or nested too deep"
+        switch content.purpose {
+        case .delivery(let envelope):
+            let about = "the message \(envelope.routingKey) from \(envelope.consumerTag) \(cause); it is dead-lettered"
+            return .refuse(tag: envelope.tag, AMQPError(.connectionClosed, during: operation, cause: about))
+        case .fetched(let envelope, _):
+            return violation("the message \(envelope.routingKey) \(cause)")
+        case .returned(let envelope):
+            return violation("the message \(envelope.routingKey) that was returned \(cause)")
+        }
     }
 
     private mutating func finishContent() -> Action {

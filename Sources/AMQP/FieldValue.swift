@@ -15,7 +15,11 @@ public enum FieldValue: Sendable, Hashable {
     case decimal(scale: UInt8, value: UInt32)
     case array([FieldValue])
     case table([String: FieldValue])
+    /// Nothing; or, in a received message, what is nested deeper than ``maximumDepth``.
     case void
+
+    /// How many arrays and tables a received value may have around it.
+    public static let maximumDepth = 32
 }
 
 extension FieldValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {

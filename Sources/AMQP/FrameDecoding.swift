@@ -139,16 +139,18 @@ extension MessageProperties {
 }
 
 extension [String: FieldValue] {
-    init(_ table: amqp_table_t) {
+    init(_ table: amqp_table_t, depth: Int = 0) {
         self.init(minimumCapacity: Int(table.num_entries))
         for entry in UnsafeBufferPointer(start: table.entries, count: Int(table.num_entries)) {
-            self[String(entry.key)] = FieldValue(entry.value)
+            self[String(entry.key)] = FieldValue(entry.value, depth: depth)
         }
     }
 }
 
 extension FieldValue {
-    init(_ field: amqp_field_value_t) {
+    /// - Parameter depth: how many arrays and tables are around the value. Publishers decide how deep they nest, so
+    ///   without a bound they could have the stack overflow.
+    init(_ field: amqp_field_value_t, depth: Int) {
         let value = field.value
         switch UInt32(field.kind) {
         case AMQP_FIELD_KIND_BOOLEAN.rawValue: self = .bool(value.boolean != 0)
@@ -172,9 +174,15 @@ extension FieldValue {
         case AMQP_FIELD_KIND_TIMESTAMP.rawValue: self = .timestamp(value.u64)
         case AMQP_FIELD_KIND_ARRAY.rawValue:
             let array = value.array
-            self = .array(
-                UnsafeBufferPointer(start: array.entries, count: Int(array.num_entries)).map { FieldValue($0) })
-        case AMQP_FIELD_KIND_TABLE.rawValue: self = .table([String: FieldValue](value.table))
+            self =
+                depth < Self.maximumDepth
+                ? .array(
+                    UnsafeBufferPointer(start: array.entries, count: Int(array.num_entries)).map {
+                        FieldValue($0, depth: depth + 1)
+                    })
+                : .void
+        case AMQP_FIELD_KIND_TABLE.rawValue:
+            self = depth < Self.maximumDepth ? .table([String: FieldValue](value.table, depth: depth + 1)) : .void
         default: self = .void
         }
     }

@@ -18,6 +18,8 @@ enum IncomingFrame {
     case unblocked
     /// A frame that this library has no use for.
     case ignored
+    /// A frame that is too large or can't be decoded. Nothing can be read after it.
+    case undecodable
 }
 
 extension Delivery {

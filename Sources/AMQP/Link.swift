@@ -367,6 +367,13 @@ final class Link {
             fail(error)
         case .fail(let error):
             fail(error)
+        case .refuse(let tag, let error):
+            do throws(AMQPError) {
+                try socket?.leave(after: .reject(tag: tag, requeue: false))
+            } catch let failure {
+                logger.debug("a message wasn't dead-lettered", metadata: ["cause": "\(failure.cause)"])
+            }
+            fail(error)
         }
     }
 

@@ -33,9 +33,9 @@ struct Relay: Sendable {
         var message = received(delivery.message).message
         message.properties.headers[DeadLetter.user] = .string(message.properties.userID ?? "")
         message.properties.headers[Self.attemptsHeader] = .integer(Int64(attempts))
-        // The broker would copy it to other queues once more.
-        message.properties.headers["CC"] = nil
-        message.properties.headers["BCC"] = nil
+        // By CC and BCC the broker would copy it to other queues once more. To x-death it adds when the delay is over,
+        // and what a publisher put there need not have the form that it expects (RabbitMQ 3.10 stops dead-lettering).
+        for name in ["CC", "BCC", "x-death"] { message.properties.headers[name] = nil }
         message.properties.userID = ownUser
         message.properties.deliveryMode = .persistent
         message.properties.expiration = nil

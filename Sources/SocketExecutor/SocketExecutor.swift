@@ -121,10 +121,14 @@ public final class SocketExecutor: SerialExecutor {
         pthread_getspecific(Self.currentKey) == Unmanaged.passUnretained(self).toOpaque()
     }
 
+    /// Enough for librabbitmq to decode the largest header frame that is let in, which calls itself once for each level
+    /// of nesting: 8 MiB at most. The kernel gives memory only to what is used.
+    private static let stackSize = 16 << 20
+
     private func startThread() {
         let thread = Thread { self.run() }
         thread.name = label
-        thread.stackSize = 1 << 20
+        thread.stackSize = Self.stackSize
         thread.start()
     }
 

@@ -58,6 +58,29 @@ struct ConnectionStateMachineTests {
         #expect(isViolation(immense.receive(.header(bodySize: .max, properties))))
     }
 
+    @Test("A delivery whose headers can't be decoded is refused; what else can't be decoded ends the connection")
+    func undecodable() {
+        var delivering = machine()
+        _ = delivering.receive(.deliver(envelope))
+        guard case .refuse(let tag, let error) = delivering.receive(.undecodable) else {
+            return #expect(Bool(false), "the delivery wasn't refused")
+        }
+        #expect(tag == 7 && error.code == .connectionClosed && error.isRetriable)
+
+        var idle = machine()
+        #expect(isViolation(idle.receive(.undecodable)))
+
+        var amid = machine()
+        _ = amid.receive(.deliver(envelope))
+        _ = amid.receive(.header(bodySize: 2, properties))
+        #expect(isViolation(amid.receive(.undecodable)))
+
+        var fetching = machine()
+        fetching.expect(.fetched)
+        _ = fetching.receive(.fetched(envelope, remaining: 0))
+        #expect(isViolation(fetching.receive(.undecodable)))
+    }
+
     @Test("Answers must come in the order of the commands")
     func answers() {
         var machine = machine()
