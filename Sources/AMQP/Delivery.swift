@@ -24,11 +24,25 @@ public struct Delivery: Sendable, Hashable {
     }
 }
 
+extension Delivery {
+    /// Roughly what it takes in memory, in bytes: its headers take far more than on the wire.
+    var footprint: Int {
+        512 + message.body.count + 16 * FieldValue.encodedSize(of: message.properties.headers)
+    }
+}
+
 /// What a consumer receives.
 public enum ConsumerEvent: Sendable, Hashable {
     case delivery(Delivery)
     /// The broker cancelled this consumer: its queue was deleted or its node failed. No more deliveries come.
     case cancelled(consumerTag: String)
+}
+
+extension ConsumerEvent {
+    /// Roughly what it takes in memory, in bytes.
+    var footprint: Int {
+        if case .delivery(let delivery) = self { delivery.footprint } else { 512 }
+    }
 }
 
 /// A message that `get` fetched.

@@ -19,6 +19,10 @@ final class Link {
         case heartbeat
     }
 
+    /// How much may wait for the consumer before no more is read, and how much one batch may hold, in bytes. What isn't
+    /// read stays with the broker.
+    static let bufferLimit = 16 << 20
+
     private struct Command {
         let method: OutgoingMethod
         let deadline: ContinuousClock.Instant
@@ -62,7 +66,9 @@ final class Link {
     private var progress = Progress()
     private var commands = FIFO<Command>()
     private var publishes: [UInt64: Publish] = [:]
-    private var events: [ConsumerEvent] = []
+    private var events = FIFO<ConsumerEvent>()
+    /// The footprint of all in ``events``.
+    private(set) var buffered = 0
     private var reader: Reader?
     private var isWakeRequested = false
 
@@ -182,7 +188,10 @@ final class Link {
         _ = try usable(for: purpose)
         if maximum < 1 { throw AMQPError(.invalidArgument, during: purpose, cause: "a batch needs room for one") }
         if reader != nil { throw AMQPError(.invalidArgument, during: purpose, cause: "someone waits already") }
-        if !events.isEmpty { return takeEvents(maximum) }
+        if !events.isEmpty {
+            defer { wakePumpIfNeeded() }
+            return takeEvents(maximum)
+        }
         if isWakeRequested {
             isWakeRequested = false
             return []
@@ -223,7 +232,8 @@ final class Link {
             expire()
             serveHeartbeat()
             guard let descriptor = socket?.descriptor else { return }
-            let interest: SocketExecutor.Interest = outbox.isEmpty ? .read : [.read, .write]
+            var interest: SocketExecutor.Interest = mayRead ? .read : []
+            if !outbox.isEmpty { interest.insert(.write) }
             let deadline = nextDeadline
             sleep = (interest, deadline)
             _ = await executor.wait(for: interest, on: descriptor, until: deadline)
@@ -318,9 +328,12 @@ final class Link {
 
     // MARK: Receiving
 
-    /// Reads all that has arrived.
+    /// Whether the consumer has room for more. An answer that is awaited comes after what it has no room for.
+    private var mayRead: Bool { buffered < Self.bufferLimit || !commands.isEmpty || !publishes.isEmpty }
+
+    /// Reads all that has arrived, as far as there is room.
     private func receive() {
-        while let socket {
+        while mayRead, let socket {
             do throws(AMQPError) {
                 guard let frame = try socket.nextFrame() else { break }
                 let action = machine.receive(frame)
@@ -342,6 +355,7 @@ final class Link {
             break
         case .emit(let event):
             events.append(event)
+            buffered += event.footprint
         case .answer(let reply):
             if case .fetched(.some) = reply { unsettledFetches += 1 }
             commands.popFirst()?.continuation.resume(returning: .success(reply))
@@ -378,12 +392,14 @@ final class Link {
     }
 
     private func takeEvents(_ maximum: Int) -> [ConsumerEvent] {
-        if events.count <= maximum {
-            defer { events = [] }
-            return events
+        var taken: [ConsumerEvent] = []
+        var size = 0
+        while taken.count < maximum, size < Self.bufferLimit, let event = events.popFirst() {
+            taken.append(event)
+            size += event.footprint
         }
-        defer { events.removeFirst(maximum) }
-        return Array(events[..<maximum])
+        buffered -= size
+        return taken
     }
 
     // MARK: Time
@@ -401,7 +417,9 @@ final class Link {
 
     private func wakePumpIfNeeded() {
         guard let sleep, let socket else { return }
-        if (!outbox.isEmpty && !sleep.interest.contains(.write)) || nextDeadline < sleep.deadline {
+        let mustSend = !outbox.isEmpty && !sleep.interest.contains(.write)
+        let mustRead = mayRead && !sleep.interest.contains(.read)
+        if mustSend || mustRead || nextDeadline < sleep.deadline {
             executor.cancelWaits(on: socket.descriptor)
         }
     }
@@ -424,6 +442,8 @@ final class Link {
     private func serveHeartbeat() {
         guard let socket, let heartbeat = socket.heartbeat else { return }
         let now = ContinuousClock.now
+        // From whom nothing is read, nothing may come.
+        if !mayRead { lastHeard = now }
         if lastHeard + heartbeat * 2 <= now, let silence = socket.silence { lastHeard = now - silence }
         if lastHeard + heartbeat * 2 <= now {
             fail(AMQPError(.connectionClosed, during: operation, cause: "no sign of life within \(heartbeat * 2)"))
@@ -444,7 +464,8 @@ final class Link {
         if let socket { executor.cancelWaits(on: socket.descriptor) }
         socket = nil
         outbox = FIFO()
-        events = []
+        events = FIFO()
+        buffered = 0
         for command in commands.takeAll() {
             if command.method == .closeConnection, error.code == .connectionClosed {
                 command.continuation.resume(returning: .success(.connectionClosed))

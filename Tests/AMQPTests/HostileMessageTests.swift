@@ -1,11 +1,11 @@
-// Headers that a publisher made to break whoever consumes them.
+// What a publisher can send to break, or to fill the memory of, whoever consumes it.
 
 import Testing
 
 @testable import AMQP
 
 extension LiveTests {
-    struct HostileHeaderTests {
+    struct HostileMessageTests {
         /// A publisher that has agreed on the largest frames that the broker allows, as most clients do.
         private func publish(_ queue: String, headers: [String: FieldValue], body: String = "") async throws {
             var configuration = try LiveBroker.configuration()
@@ -42,6 +42,37 @@ extension LiveTests {
                     try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 1)
                     let headers = try await consumer.collect(1).first?.message.properties.headers
                     #expect(headers == ["a": nested(deepest), "b": nested(deepest), "c": nested(deepest)])
+                }
+            }
+        }
+
+        @Test("A consumer reads no more than it has room for, stays connected, and gets all in the end")
+        func backpressure() async throws {
+            let size = 1 << 20
+            let count = 40
+            var configuration = try LiveBroker.configuration()
+            configuration.heartbeat = .seconds(1)
+            try await LiveBroker.withQueue { queue async throws in
+                let messages = (0..<count).map { number in
+                    OutgoingMessage(
+                        exchange: "", routingKey: queue,
+                        message: Message(body: [UInt8](repeating: UInt8(number), count: size)))
+                }
+                _ = try await LiveBroker.withPublisher { try await $0.publish(messages) }
+                try await LiveBroker.withConsumer(configuration) { consumer async throws in
+                    try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 100)
+                    try await Task.sleep(for: .seconds(4))
+                    let buffered = await consumer.buffered
+                    #expect(buffered >= Link.bufferLimit && buffered < Link.bufferLimit + 2 * size)
+
+                    var received: [UInt8] = []
+                    while received.count < count {
+                        let events = try await consumer.nextBatch(maximum: 100, until: .now + .seconds(10))
+                        try #require(!events.isEmpty)
+                        #expect(events.count * size < Link.bufferLimit + size)
+                        for case .delivery(let delivery) in events { received.append(delivery.message.body[0]) }
+                    }
+                    #expect(received == (0..<count).map { UInt8($0) })
                 }
             }
         }
@@ -83,4 +114,8 @@ extension LiveTests {
             }
         }
     }
+}
+
+extension ConsumerConnection {
+    fileprivate var buffered: Int { link.buffered }
 }
