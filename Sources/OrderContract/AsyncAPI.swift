@@ -52,7 +52,7 @@ private enum AsyncAPI {
             Applies order commands from RabbitMQ exactly once in effect, and announces what came of them.
 
             Messages are CloudEvents 1.0. A command may come in structured mode (application/cloudevents+json), in \
-            binary mode (headers cloudEvents:id or cloudEvents_id, and so on), or with plain AMQP properties \
+            binary mode (headers cloudEvents:id, cloudEvents_id or ce-id, and so on), or with plain AMQP properties \
             (message_id, type, timestamp, app_id) and a JSON body. An attribute is taken from the body, then the \
             headers, then the properties; where two of them differ the command is refused (attribute_conflict). \
             Source and id identify a command for ever: sending it again returns the same outcome. A missing source is \

@@ -4,9 +4,13 @@ internal import AMQP
 internal import Orders
 
 /// Gathers a message's attributes in a stated precedence: the body of a structured event, then the headers
-/// `cloudEvents:…` and `cloudEvents_…`, then the AMQP properties. The first place that has an attribute gives its
-/// value; a later one that says otherwise is a conflict.
+/// `cloudEvents:…`, `cloudEvents_…` and `ce-…`, then the AMQP properties. The first place that has an attribute gives
+/// its value; a later one that says otherwise is a conflict.
 struct EventAttributes {
+    /// What the names of the headers with attributes begin with: the two forms of CloudEvents' binding for AMQP, and
+    /// that of the CloudEvents SDKs for RabbitMQ.
+    static let headerPrefixes = ["cloudEvents:", "cloudEvents_", "ce-"]
+
     private(set) var id = Attribute("id")
     private(set) var source = Attribute("source")
     private(set) var type = Attribute("type")
@@ -87,16 +91,16 @@ struct EventAttributes {
     /// The attributes in the headers.
     mutating func read(headers: [String: FieldValue]) {
         if headers.isEmpty { return }
-        for prefix in ["cloudEvents:", "cloudEvents_"] {
+        for prefix in Self.headerPrefixes {
             let place = "the headers \(prefix)…"
             if let version = text(headers, prefix, "specversion") { check(version: version) }
             id.offer(text(headers, prefix, "id"), place, &problems)
             source.offer(text(headers, prefix, "source"), place, &problems)
             type.offer(text(headers, prefix, "type"), place, &problems)
-            if case .timestamp(let seconds) = headers[prefix + "time"] {
-                offer(seconds: seconds, "The header \(prefix)time")
-            } else if let text = text(headers, prefix, "time") {
-                offer(time: text)
+            switch headers[prefix + "time"] {
+            case .timestamp(let seconds): offer(seconds: seconds, "The header \(prefix)time")
+            case .integer(let milliseconds): offer(milliseconds: milliseconds, "The header \(prefix)time")
+            default: if let text = text(headers, prefix, "time") { offer(time: text) }
             }
             if let type = text(headers, prefix, "datacontenttype") { offer(contentType: type) }
             trace =
@@ -115,7 +119,7 @@ struct EventAttributes {
     /// The attributes in the properties. The content type is that of the data unless the event is structured.
     mutating func read(_ properties: MessageProperties, isStructured: Bool) {
         let place = "the properties"
-        id.offer(properties.messageID, place, &problems)
+        if id.value == nil || !isMadeUp(properties.messageID) { id.offer(properties.messageID, place, &problems) }
         type.offer(properties.type, place, &problems)
         source.offer(properties.appID, place, &problems)
         if let seconds = properties.timestamp { offer(seconds: seconds, "The property timestamp") }
@@ -124,6 +128,14 @@ struct EventAttributes {
             // Nothing else says where the command comes from; the broker has verified the user.
             source.value = properties.userID.flatMap { $0.isEmpty ? nil : $0 } ?? Publisher.anonymous.name
         }
+    }
+
+    /// Whether a message id is such as aio-pika gives, at random, to every message that has none: a UUID of version 4
+    /// without hyphens. It is no second id of an event that has its own.
+    private func isMadeUp(_ messageID: String?) -> Bool {
+        guard let digits = messageID.map({ Array($0.utf8) }), digits.count == 32 else { return false }
+        return digits[12] == UInt8(ascii: "4") && "89ab".utf8.contains(digits[16])
+            && digits.allSatisfy { "0123456789abcdef".utf8.contains($0) }
     }
 
     /// Checks what has been gathered.
@@ -146,8 +158,20 @@ struct EventAttributes {
 
     private mutating func offer(time text: String) {
         guard let value = Timestamp(text) else { return report("The time is not an RFC 3339 time.") }
+        offer(value)
+    }
+
+    private mutating func offer(_ value: Timestamp) {
         if let time, time != value { conflict("Two times of the message differ.") }
         time = time ?? value
+    }
+
+    /// A time as AMQP 1.0 has it, which AMQP 0-9-1 carries as a number.
+    private mutating func offer(milliseconds: Int64, _ place: String) {
+        guard (0..<253_402_300_800_000).contains(milliseconds) else {
+            return report("\(place) must be in milliseconds since 1970, before the year 10000, or a text.")
+        }
+        offer(Timestamp(microseconds: milliseconds * 1000))
     }
 
     /// A time in whole seconds: it agrees with any instant less than a second away, however that was rounded.

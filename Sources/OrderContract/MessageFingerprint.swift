@@ -19,7 +19,8 @@ struct MessageFingerprint {
             fingerprint.add(text)
         }
         // Other headers change on the way: the broker counts deliveries in them.
-        for (name, value) in properties.headers.sorted(by: { $0.key < $1.key }) where name.hasPrefix("cloudEvents") {
+        let attributes = properties.headers.filter { EventAttributes.headerPrefixes.contains(where: $0.key.hasPrefix) }
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
             fingerprint.add(name)
             fingerprint.add(value.string)
         }

@@ -72,8 +72,8 @@ struct DeadLetterRecord: Sendable, Equatable {
 
         let event = Self.structuredEvent(message)
         func attribute(_ name: String) -> String? {
-            [event?[name]?.string, headers["cloudEvents:\(name)"]?.string, headers["cloudEvents_\(name)"]?.string]
-                .compactMap { $0 }.first { !$0.isEmpty }
+            let inHeaders = ["cloudEvents:", "cloudEvents_", "ce-"].map { headers[$0 + name]?.string }
+            return ([event?[name]?.string] + inHeaders).compactMap { $0 }.first { !$0.isEmpty }
         }
         id = attribute("id") ?? properties.messageID.flatMap { $0.isEmpty ? nil : $0 } ?? Self.id(ofContents: message)
         type = attribute("type") ?? properties.type

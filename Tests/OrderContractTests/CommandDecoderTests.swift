@@ -24,7 +24,7 @@ import Testing
         #expect(command.data == message.body)
     }
 
-    @Test("The binary mode is read with either prefix", arguments: ["cloudEvents:", "cloudEvents_"])
+    @Test("The binary mode is read with each prefix", arguments: ["cloudEvents:", "cloudEvents_", "ce-"])
     func binary(_ prefix: String) throws {
         let command = try Sample.decode(Sample.binary(prefix)).get()
         #expect(command.key == CommandKey(source: "/shop/eu", id: "id-2"))
@@ -126,6 +126,40 @@ import Testing
         var message = Sample.structured()
         change(&message.properties)
         #expect(Sample.failure(message)?.code == .attributeConflict)
+    }
+
+    @Test(
+        "An id that aio-pika made up for the message doesn't contradict the event's own, and is the id of a plain one")
+    func madeUpMessageID() throws {
+        let madeUp = "0af7651916cd43dd8448eb211c80319c"
+        var event = Sample.structured()
+        event.properties.messageID = madeUp
+        #expect(try Sample.decode(event).get().key.id == "id-3")
+        for other in ["0af7651916cd33dd8448eb211c80319c", "0af7651916cd43ddc448eb211c80319c", madeUp.uppercased()] {
+            event.properties.messageID = other
+            #expect(Sample.failure(event)?.code == .attributeConflict)
+        }
+        var plain = Sample.plain
+        plain.properties.messageID = madeUp
+        #expect(try Sample.decode(plain).get().key.id == madeUp)
+    }
+
+    @Test(
+        "The time in a header may be a text, AMQP's timestamp in seconds, or a number of milliseconds",
+        arguments: [.string("2026-11-22T21:35:06Z"), .timestamp(1_795_383_306), .integer(1_795_383_306_000)]
+            as [FieldValue])
+    func timesInHeaders(_ time: FieldValue) throws {
+        var message = Sample.binary("cloudEvents_")
+        message.properties.headers["cloudEvents_time"] = time
+        #expect(try Sample.decode(message).get().time == Timestamp("2026-11-22T21:35:06Z"))
+    }
+
+    @Test(
+        "A number of milliseconds before 1970 or after the year 9999 is no time", arguments: [-1, 253_402_300_800_000])
+    func impossibleTimesInHeaders(_ milliseconds: Int64) {
+        var message = Sample.binary("cloudEvents_")
+        message.properties.headers["cloudEvents_time"] = .integer(milliseconds)
+        #expect(Sample.failure(message)?.code == .malformedMessage)
     }
 
     @Test("A content type that contradicts the header is a conflict")

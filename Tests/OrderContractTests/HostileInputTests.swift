@@ -81,7 +81,7 @@ import Testing
             .bool(true), .integer(.min), .double(.nan), .string(""), .string("x"), .bytes([0xFF]), .timestamp(.max),
             .timestamp(0), .decimal(scale: 255, value: .max), .array([.void]), .table(["": .void]), .void,
         ]
-        for prefix in ["cloudEvents:", "cloudEvents_", ""] {
+        for prefix in ["cloudEvents:", "cloudEvents_", "ce-", ""] {
             for name in ["id", "source", "type", "time", "specversion", "datacontenttype", "traceparent", "tracestate"]
             {
                 for value in values {

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from order_checks import assert_order_is_right, backdated
 from order_client import SOURCE, Command, Publisher, create_customer, new_id, now, order, rfc3339, subscription
 from order_stage import REPOSITORY, with_path
 
@@ -18,44 +19,6 @@ def ask(publisher, listener, command: Command, mode="structured", **properties):
     correlation = new_id()
     publisher.command(command, mode, reply_to=listener.reply_queue, correlation_id=correlation, **properties)
     return listener.reply(correlation)
-
-
-def assert_order_is_right(stage, event, command, partner="acme"):
-    """Transactions and subscriptions of a subscription.ordered, against an independent calculation."""
-    currency = stage.catalog.currency(partner)
-    expected = stage.catalog.order_lines(partner, command.data, command.time)
-    transactions = event.data["transactions"]
-    assert len(transactions) == len(expected)
-    for line in expected:
-        (made,) = [
-            transaction
-            for transaction in transactions
-            if (transaction["subscriptionId"], transaction["certificateType"])
-            == (line.subscription, line.certificate_type)
-        ]
-        assert made["type"] == "order"
-        assert made["quantity"] == line.quantity
-        assert made["unitPrice"] == {"amount": line.unit_price, "currency": currency}
-        assert made["days"] == {"charged": line.days_charged, "term": line.days_of_term}
-        assert made["amount"] == {"amount": line.amount, "currency": currency}
-        assert re.fullmatch(
-            r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", made["transactionId"]
-        )
-    for wanted in command.data["subscriptions"]:
-        (now_is,) = [item for item in event.data["subscriptions"] if item["subscriptionId"] == wanted["subscriptionId"]]
-        assert now_is["product"] == wanted["product"]
-        assert now_is["term"] == wanted["term"]
-        assert now_is["state"] == "active"
-        assert now_is["start"] == wanted.get("startDate", stage.catalog.today(partner, command.time).isoformat())
-        assert now_is["autoRenewal"] is wanted.get("autoRenewal", False)
-        assert sorted((item["certificateType"], item["quantity"]) for item in now_is["inventory"]) == sorted(
-            (item["certificateType"], item["quantity"]) for item in wanted["inventory"]
-        )
-    return sum(line.amount for line in expected)
-
-
-def backdated(stage, days, partner="acme"):
-    return (stage.catalog.today(partner, now()) - timedelta(days=days)).isoformat()
 
 
 @pytest.mark.parametrize("mode", ["plain", "cloudEvents:", "cloudEvents_", "structured"])
