@@ -1,6 +1,7 @@
 // The declarative file in which the operator keeps partners, resellers, products and prices.
 
-public import Foundation
+public import FoundationEssentials
+internal import OrderContract
 internal import Orders
 
 /// The catalog as the operator writes it, in JSON. Names of members are those of the file.
@@ -57,7 +58,13 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         } catch {
             throw .catalog("it can't be read: \(error)")
         }
-        if let member = try? Self.unknownMember(in: JSONSerialization.jsonObject(with: json)) {
+        let document: JSONDocument
+        do throws(JSONError) {
+            document = try JSONDocument(Array(json), maximumSize: .max)
+        } catch {
+            throw .catalog("it can't be read: \(error)")
+        }
+        if let member = Self.unknownMember(in: document.root) {
             throw .catalog("it has the member '\(member)', which no catalog has")
         }
         try check()
@@ -76,26 +83,25 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         return place.isEmpty ? what : "at \(place): \(what)"
     }
 
-    private static func unknownMember(in document: Any) throws -> String? {
-        let known: [String: Set<String>] = [
-            "": ["partners", "products", "prices"],
-            "partners": ["id", "name", "currency", "billingZone", "refundWindowDays", "publishers", "resellers"],
-            "resellers": ["id", "name"],
-            "products": ["id", "name", "certificateTypes", "terms"],
-            "prices": [
-                "partner", "product", "certificateType", "term", "currency", "unitPrice", "effectiveFrom",
-            ],
-        ]
-        func search(_ value: Any, _ place: String) -> String? {
-            if let list = value as? [Any] { return list.lazy.compactMap { search($0, place) }.first }
-            guard let object = value as? [String: Any], let names = known[place] else { return nil }
-            for (name, member) in object {
-                if !names.contains(name) { return place.isEmpty ? name : "\(place)/\(name)" }
-                if let found = search(member, name) { return found }
-            }
-            return nil
+    private static let knownMembers: [String: Set<String>] = [
+        "": ["partners", "products", "prices"],
+        "partners": ["id", "name", "currency", "billingZone", "refundWindowDays", "publishers", "resellers"],
+        "resellers": ["id", "name"],
+        "products": ["id", "name", "certificateTypes", "terms"],
+        "prices": ["partner", "product", "certificateType", "term", "currency", "unitPrice", "effectiveFrom"],
+    ]
+
+    /// The first member, at any depth, that isn't of a catalog. `place` is the member that `value` belongs to.
+    private static func unknownMember(in value: JSONValue, _ place: String = "") -> String? {
+        for element in value.elements {
+            if let found = unknownMember(in: element, place) { return found }
         }
-        return search(document, "")
+        guard let names = knownMembers[place] else { return nil }
+        for member in value.members {
+            if !names.contains(member.name) { return place.isEmpty ? member.name : "\(place)/\(member.name)" }
+            if let found = unknownMember(in: member.value, member.name) { return found }
+        }
+        return nil
     }
 
     private func check() throws(StoreError) {

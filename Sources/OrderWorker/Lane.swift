@@ -1,7 +1,6 @@
 // A lane's life: connect, serve, and begin anew after a failure, until the worker stops.
 
 internal import AMQP
-internal import Foundation
 internal import Logging
 internal import OrderContract
 internal import OrderStore
@@ -18,6 +17,7 @@ actor Lane {
     private var session: LaneSession?
     private var connections: LaneConnections?
     private var isStopping = false
+    private var hasServed = false
     /// The wait before the next try, ended early by ``stop()``.
     private var pause: Task<Void, any Error>?
 
@@ -46,18 +46,23 @@ actor Lane {
 
     /// Serves until ``stop()`` is called, whatever fails meanwhile.
     ///
-    /// - Throws: only what no waiting can mend: a database schema that this version can't work with.
+    /// - Throws: only what no waiting can mend: a database schema that this version can't work with; and credentials
+    ///   that are refused before they were ever accepted, since later they may be in the course of being changed.
     func run() async throws {
         var backoff = Backoff(minimum: .milliseconds(200), maximum: .seconds(10))
         var random = SystemRandomNumberGenerator()
         while !isStopping {
             do {
-                try await serveOnce { backoff.reset() }
-            } catch let error as PostgreSQLError where error.code == .schemaTooNew || error.code == .migrationAltered {
-                status.update(lane: index) { $0.lastError = "\(error)" }
-                throw error
+                try await serveOnce {
+                    hasServed = true
+                    backoff.reset()
+                }
             } catch {
                 if isStopping { break }
+                if isFinal(error) {
+                    status.update(lane: index) { $0.lastError = "\(error)" }
+                    throw error
+                }
                 status.update(lane: index) { status in
                     status.state = .connecting
                     status.partitions = []
@@ -75,6 +80,18 @@ actor Lane {
         status.update(lane: index) { status in
             status.state = .stopped
             status.partitions = []
+        }
+    }
+
+    private func isFinal(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PostgreSQLError:
+            [.schemaTooNew, .migrationAltered].contains(error.code)
+                || (error.code == .authenticationFailed && !hasServed)
+        case let error as AMQPError:
+            error.code == .authenticationFailed && !hasServed
+        default:
+            false
         }
     }
 

@@ -1,6 +1,6 @@
 // The one place where the worker asks what time it is.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Orders
 
 extension Timestamp {

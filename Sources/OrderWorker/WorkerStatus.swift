@@ -1,6 +1,6 @@
 // What a worker says of itself, for readiness and for people.
 
-public import Foundation
+public import FoundationEssentials
 internal import Synchronization
 
 /// What a lane is doing.

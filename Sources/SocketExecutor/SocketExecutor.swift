@@ -1,7 +1,6 @@
 // One thread that runs an actor's jobs and polls its socket, so that a C connection is only ever touched by one thread.
 
-import Dispatch
-import Foundation
+internal import Glibc
 import Synchronization
 
 /// A serial executor with a thread of its own that can also wait for a socket.
@@ -126,10 +125,29 @@ public final class SocketExecutor: SerialExecutor {
     private static let stackSize = 16 << 20
 
     private func startThread() {
-        let thread = Thread { self.run() }
-        thread.name = label
-        thread.stackSize = Self.stackSize
-        thread.start()
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, Self.stackSize)
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        defer { pthread_attr_destroy(&attributes) }
+        var thread = pthread_t()
+        let failure = pthread_create(
+            &thread, &attributes,
+            { argument in
+                guard let argument else { return nil }
+                let executor = Unmanaged<SocketExecutor>.fromOpaque(argument).takeRetainedValue()
+                executor.nameThread()
+                executor.run()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        precondition(failure == 0, "no thread is left for a connection: raise the limit of processes (ulimit -u)")
+    }
+
+    private func nameThread() {
+        let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { return }
+        _ = write(file, Array(label.utf8.prefix(15)), min(15, label.utf8.count))
+        close(file)
     }
 
     private func signal() {

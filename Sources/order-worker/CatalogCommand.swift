@@ -1,7 +1,7 @@
 // `order-worker catalog`: partners, resellers, products and prices.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderStore
 
 struct CatalogCommand: AsyncParsableCommand {

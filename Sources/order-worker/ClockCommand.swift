@@ -1,7 +1,6 @@
 // `order-worker clock run`: drives the passing of time by hand, for recovery and for tests.
 
 internal import ArgumentParser
-internal import Foundation
 internal import Logging
 internal import OrderWorker
 internal import Orders

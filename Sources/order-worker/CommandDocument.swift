@@ -1,7 +1,7 @@
 // The commands that `publish` is given: read, and completed by what may be left out.
 
 internal import AMQP
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderContract
 
 /// A command as a CloudEvent in the structured mode, ready to publish.

@@ -1,7 +1,7 @@
 // What became of a published command, as a line for people or for programs.
 
 internal import AMQP
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderContract
 internal import Orders
 

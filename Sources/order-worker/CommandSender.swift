@@ -1,7 +1,7 @@
 // Publishes commands and waits for the outcome of each.
 
 internal import AMQP
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import OrderWorker
 

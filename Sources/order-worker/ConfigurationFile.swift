@@ -1,6 +1,5 @@
 // The configuration file: a JSON object whose members are settings, nested by the parts of their keys.
 
-internal import Foundation
 internal import OrderContract
 
 /// Reads configuration files such as `{"amqp": {"url": "amqp://…"}, "partitions": 8, "drain": {"timeout": "20s"}}`.

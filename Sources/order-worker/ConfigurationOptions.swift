@@ -1,7 +1,7 @@
 // The settings as command line options, grouped by what needs them.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 
 /// Options that give settings.
 protocol SettingOptions {

@@ -1,7 +1,6 @@
 // The addresses of broker and database, from their settings and secret files.
 
 internal import AMQP
-internal import Foundation
 internal import PostgreSQL
 
 extension Settings {
@@ -81,9 +80,11 @@ extension Settings {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw Failure(status: .configuration, message: "\(name): \(path) isn't text.")
         }
-        let secret = text.trimmingCharacters(in: .newlines)
-        if secret.isEmpty { throw Failure(status: .configuration, message: "\(name): \(path) is empty.") }
-        return secret
+        let secret = text.drop(while: \.isNewline)
+        guard let end = secret.lastIndex(where: { !$0.isNewline }) else {
+            throw Failure(status: .configuration, message: "\(name): \(path) is empty.")
+        }
+        return String(secret[...end])
     }
 }
 

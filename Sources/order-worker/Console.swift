@@ -1,6 +1,6 @@
 // Standard output and standard error, line by line.
 
-internal import Foundation
+internal import Glibc
 
 enum Console {
     /// Prints a result. It is written at once, so that a reader at the other end of a pipe doesn't wait.
@@ -24,7 +24,7 @@ enum Console {
         bytes.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
-                let count = Foundation.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if count < 0 && errno == EINTR { continue }
                 if count <= 0 { return }
                 rest = rest.dropFirst(count)

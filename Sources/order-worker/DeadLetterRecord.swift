@@ -1,7 +1,7 @@
 // A dead letter as far as it can be read: why it is one, what it was, and whose.
 
 internal import AMQP
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderContract
 internal import OrderWorker
 internal import Orders

@@ -1,7 +1,7 @@
 // What is shown of a dead letter.
 
 internal import AMQP
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderContract
 
 extension DeadLetterRecord {

@@ -2,7 +2,7 @@
 
 internal import AMQP
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import Logging
 
 struct DeadLettersCommand: AsyncParsableCommand {

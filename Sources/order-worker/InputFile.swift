@@ -1,6 +1,6 @@
 // Reads a whole file, or standard input, up to a limit.
 
-internal import Foundation
+internal import SystemPackage
 
 enum InputFile {
     /// - Parameters:
@@ -9,37 +9,32 @@ enum InputFile {
     /// - Throws: ``Failure`` if it can't be read or is larger than `maximumSize` bytes.
     static func read(path: String, maximumSize: Int, status: ExitStatus) throws -> [UInt8] {
         let name = path == "-" ? "standard input" : path
-        let data: Data
+        var bytes: [UInt8] = []
         do {
-            let handle =
-                path == "-" ? FileHandle.standardInput : try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            defer { if path != "-" { try? handle.close() } }
-            var read = Data()
-            while let part = try handle.read(upToCount: 1 << 20), !part.isEmpty, read.count <= maximumSize {
-                read.append(part)
+            if path == "-" {
+                bytes = try read(.standardInput, maximumSize: maximumSize)
+            } else {
+                let file = try FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
+                bytes = try file.closeAfter { try read(file, maximumSize: maximumSize) }
             }
-            data = read
-        } catch {
-            throw Failure(status: status, message: "\(name) can't be read: \(reason(error)).")
+        } catch let error as Errno {
+            throw Failure(status: status, message: "\(name) can't be read: \(error).")
         }
-        guard data.count <= maximumSize else {
+        guard bytes.count <= maximumSize else {
             throw Failure(status: status, message: "\(name) is larger than \(maximumSize) bytes.")
         }
-        return [UInt8](data)
+        return bytes
     }
 
-    /// Foundation's texts go round the matter; the system's own name it.
-    private static func reason(_ error: any Error) -> String {
-        let cocoa = error as NSError
-        let underlying = cocoa.userInfo[NSUnderlyingErrorKey] as? NSError
-        for error in [underlying, cocoa] {
-            guard let error else { continue }
-            if error.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(error.code))) }
+    /// All there is, or a little more than `maximumSize` bytes.
+    private static func read(_ file: FileDescriptor, maximumSize: Int) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count <= maximumSize {
+            let count = try part.withUnsafeMutableBytes { try file.read(into: $0) }
+            if count == 0 { break }
+            bytes += part[..<count]
         }
-        switch CocoaError.Code(rawValue: cocoa.code) {
-        case .fileReadNoSuchFile, .fileNoSuchFile: return "there is no such file"
-        case .fileReadNoPermission: return "permission denied"
-        default: return cocoa.localizedDescription
-        }
+        return bytes
     }
 }

@@ -1,6 +1,6 @@
 // One line for each log event, as JSON or as text, with secrets and e-mail addresses taken out.
 
-internal import Foundation
+internal import FoundationEssentials
 internal import Logging
 internal import OrderContract
 

@@ -1,6 +1,6 @@
 // Where log lines go: standard error, as JSON in containers and as text on a terminal.
 
-internal import Foundation
+internal import Glibc
 internal import Logging
 internal import Synchronization
 

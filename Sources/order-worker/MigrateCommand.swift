@@ -1,7 +1,7 @@
 // `order-worker migrate`: brings the database to the program's schema.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderStore
 internal import PostgreSQL
 

@@ -1,7 +1,7 @@
 // The command line: what the program can be told to do.
 
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 
 @main
 struct OrderWorkerCommand: AsyncParsableCommand {
@@ -37,7 +37,7 @@ struct OrderWorkerCommand: AsyncParsableCommand {
         } catch {
             let failure = Failure(error)
             Console.error("error: \(failure)")
-            Foundation.exit(failure.status.rawValue)
+            Glibc.exit(failure.status.rawValue)
         }
     }
 

@@ -1,7 +1,7 @@
 // `order-worker outbox`: what is committed and not yet published.
 
 internal import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import OrderStore
 
 struct OutboxCommand: AsyncParsableCommand {

@@ -2,7 +2,7 @@
 
 internal import AMQP
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import Logging
 internal import OrderContract
 internal import OrderWorker

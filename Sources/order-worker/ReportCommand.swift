@@ -1,7 +1,8 @@
 // `order-worker report`: what the books say, as a table, CSV or JSON.
 
 public import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 public import OrderStore
 internal import Orders
 

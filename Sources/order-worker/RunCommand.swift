@@ -1,7 +1,7 @@
 // `order-worker run`: the worker and its operator's pages, until a signal asks it to stop.
 
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import Logging
 internal import Metrics
 internal import Operations
@@ -15,7 +15,7 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Work until SIGTERM or SIGINT, then finish what is in hand.",
         discussion: """
             Broker and database may come and go: the worker waits for them. It refuses a database whose schema is newer \
-            than the program or was altered. A second signal ends it at once; what it had in hand is delivered again.
+            than the program or was altered, and ends if its credentials are refused at the start. A second signal ends it at once; what it had in hand is delivered again.
             """)
 
     @Flag(help: "Print the effective settings, with secrets hidden, and stop.") var printConfig = false
@@ -95,7 +95,7 @@ struct RunCommand: AsyncParsableCommand {
                 count += 1
                 if count > 1 {
                     logger.warning("ended at once by a second signal", metadata: ["signal": "\(signal)"])
-                    Foundation.exit(ExitStatus.signal(signal.rawValue))
+                    Glibc.exit(ExitStatus.signal(signal.rawValue))
                 }
                 logger.notice("asked to stop", metadata: ["signal": "\(signal)"])
                 await group.triggerGracefulShutdown()
@@ -103,7 +103,7 @@ struct RunCommand: AsyncParsableCommand {
                     // Nothing that hangs may keep the process.
                     guard (try? await Task.sleep(for: limit)) != nil else { return }
                     logger.critical("not stopped in time; ended")
-                    Foundation.exit(ExitStatus.trouble.rawValue)
+                    Glibc.exit(ExitStatus.trouble.rawValue)
                 }
             }
             tasks.cancelAll()
