@@ -115,7 +115,7 @@ public struct CatalogFile: Codable, Sendable, Equatable {
                 throw .catalog("\(name): '\(partner.currency)' is no ISO 4217 currency")
             }
             guard BillingZone(partner.billingZone) != nil else {
-                throw .catalog("\(name): '\(partner.billingZone)' is no IANA time zone")
+                throw .catalog("\(name): '\(partner.billingZone)' is no time zone in /usr/share/zoneinfo (tzdata)")
             }
             guard (0...3650).contains(partner.refundWindowDays ?? 30) else {
                 throw .catalog("\(name): the refund window must be 0 to 3650 days")
