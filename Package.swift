@@ -93,8 +93,13 @@ let package = Package(
         .target(
             name: "OrdersSimulation", dependencies: ["Orders"], path: "Tests/OrdersSimulation", swiftSettings: settings),
         .testTarget(name: "OrdersTests", dependencies: ["Orders", "OrdersSimulation"], swiftSettings: settings),
+        // What the decoder promises for any bytes, for its fuzzers and for the test that replays what they found.
+        .target(
+            name: "Promises", dependencies: ["CRabbitMQ", "AMQP", "Orders", "OrderContract"],
+            path: "Tests/Fuzzing/Promises", swiftSettings: settings),
         .testTarget(
-            name: "OrderContractTests", dependencies: ["OrderContract"], exclude: ["Released"], swiftSettings: settings),
+            name: "OrderContractTests", dependencies: ["OrderContract", "Promises"], exclude: ["Released"],
+            swiftSettings: settings),
         .testTarget(
             name: "OrderStoreTests",
             dependencies: [
@@ -129,3 +134,12 @@ let package = Package(
             swiftSettings: settings),
     ]
 )
+
+// The fuzzers have no main function but libFuzzer's, so they are built by deploy/fuzz/run alone.
+if Context.environment["ORDER_WORKER_FUZZING"] != nil {
+    package.targets += ["Body", "Properties"].map { input in
+        .executableTarget(
+            name: "fuzz-\(input.lowercased())", dependencies: ["Promises"], path: "Tests/Fuzzing/\(input)",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])])
+    }
+}

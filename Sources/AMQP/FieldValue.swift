@@ -69,9 +69,15 @@ extension FieldValue {
 
     private var overlongKey: String? {
         switch self {
-        case .table(let table): Self.overlongKey(in: table)
-        case .array(let values): values.lazy.compactMap(\.overlongKey).first
-        default: nil
+        case .table(let table):
+            return Self.overlongKey(in: table)
+        case .array(let values):
+            for value in values {
+                if let found = value.overlongKey { return found }
+            }
+            return nil
+        default:
+            return nil
         }
     }
 }

@@ -1,0 +1,11 @@
+// libFuzzer's entry point for the properties of messages.
+
+import Promises
+
+/// Called by libFuzzer with one input after the other. Stops the process at one that breaks a promise.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzProperties(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
+    let input = UnsafeRawBufferPointer(start: start, count: count)
+    if let promise = DecoderPromises.broken(byProperties: input) { fatalError(promise) }
+    return 0
+}
