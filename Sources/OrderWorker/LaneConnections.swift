@@ -8,7 +8,7 @@ internal import PostgreSQL
 /// still takes acknowledgements; and it has a database session of its own, which holds its partitions' locks.
 struct LaneConnections: Sendable {
     let database: PostgreSQL.Connection
-    let consumer: ConsumerConnection
+    let consumer: LaneConsumer
     let publisher: PublisherConnection
 
     /// Connects all three, or none.
@@ -20,7 +20,7 @@ struct LaneConnections: Sendable {
         database.applicationName = "order-worker \(name)"
         let session = try await PostgreSQL.Connection.connect(database, logger: logger)
         do {
-            let consumer = try await ConsumerConnection.connect(amqp, logger: logger)
+            let consumer = try await LaneConsumer.connect(amqp, logger: logger)
             do {
                 let publisher = try await PublisherConnection.connect(amqp, logger: logger)
                 return LaneConnections(database: session, consumer: consumer, publisher: publisher)

@@ -73,12 +73,9 @@ actor LaneSession {
     // MARK: Batches
 
     /// Takes what has arrived, applies it, and starts to publish it once the batch before is published.
-    ///
-    /// - Returns: how many deliveries had arrived.
-    @discardableResult
     private func takeBatch(
         until deadline: ContinuousClock.Instant, _ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>
-    ) async throws -> Int {
+    ) async throws {
         let arrived = try await connections.consumer.nextBatch(maximum: configuration.batchLimit, until: deadline)
         var deliveries: [Delivery] = []
         for event in arrived {
@@ -88,10 +85,7 @@ actor LaneSession {
                 throw LaneError.consumerCancelled(consumerTag)
             }
         }
-        guard let last = deliveries.last else {
-            try await finishPublishing(&publishing)
-            return 0
-        }
+        guard let last = deliveries.last else { return try await finishPublishing(&publishing) }
         let results = try await apply(deliveries)
         try await collect(&publishing)
         let connections = connections
@@ -100,7 +94,6 @@ actor LaneSession {
             try await connections.consumer.acknowledge(through: last.tag)
             return results.flatMap(\.positions)
         }
-        return deliveries.count
     }
 
     /// Waits until the batch before is published and acknowledged.
@@ -236,46 +229,37 @@ actor LaneSession {
                 })
             try await store.remove(waiting.map(\.position))
         }
-        try await connections.consumer.consume(
-            queue: Topology.queue(partition: partition), consumerTag: Topology.queue(partition: partition),
-            prefetch: UInt16(clamping: prefetch))
+        try await connections.consumer.consume(partition: partition, prefetch: prefetch)
         consumed.insert(partition)
         logger.info("partition taken", metadata: ["partition": "\(partition)"])
     }
 
-    /// Hands partitions over: no more deliveries, finish what has come, then let go.
+    /// Hands partitions over: finishes the batch in hand, gives what else has arrived back, and lets go.
     private func handOver(
         _ partitions: [Int], _ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>
     ) async throws {
-        for partition in partitions where consumed.contains(partition) {
-            try await connections.consumer.cancel(consumerTag: Topology.queue(partition: partition))
+        try await finishPublishing(&publishing)
+        try await connections.consumer.restart()
+        try await letGo(of: partitions)
+        for partition in consumed.sorted() {
+            try await connections.consumer.consume(partition: partition, prefetch: prefetch)
         }
-        try await finishArrived(&publishing)
+    }
+
+    /// Finishes the batch in hand, gives what else has arrived back, and lets go of everything.
+    private func drain(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
+        try await finishPublishing(&publishing)
+        await connections.consumer.close()
+        try await letGo(of: consumed.sorted())
+        report([])
+    }
+
+    private func letGo(of partitions: [Int]) async throws {
         for partition in partitions {
             try await ownership.release(partition)
             consumed.remove(partition)
             logger.info("partition handed over", metadata: ["partition": "\(partition)"])
         }
-    }
-
-    /// Stops taking, finishes what has come, and lets go of everything.
-    private func drain(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
-        try await handOver(consumed.sorted(), &publishing)
-        report([])
-    }
-
-    /// Applies and publishes all deliveries that have arrived, and clears the outbox of them.
-    ///
-    /// Other partitions' deliveries go on arriving: what had arrived is at most what the prefetch allows, and is finished
-    /// once as many have been taken.
-    private func finishArrived(_ publishing: inout ThrowingTaskGroup<[OutboxPosition], any Error>) async throws {
-        var left = consumed.count * prefetch
-        while left > 0 {
-            let taken = try await takeBatch(until: .now, &publishing)
-            if taken == 0 { break }
-            left -= taken
-        }
-        try await finishPublishing(&publishing)
     }
 }
 
