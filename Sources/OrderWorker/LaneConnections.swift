@@ -10,6 +10,7 @@ struct LaneConnections: Sendable {
     let database: PostgreSQL.Connection
     let consumer: LaneConsumer
     let publisher: PublisherConnection
+    let directReplies: DirectReplies
 
     /// Connects all three, or none.
     static func open(_ configuration: WorkerConfiguration, name: String, logger: Logger) async throws -> LaneConnections
@@ -23,7 +24,9 @@ struct LaneConnections: Sendable {
             let consumer = try await LaneConsumer.connect(amqp, logger: logger)
             do {
                 let publisher = try await PublisherConnection.connect(amqp, logger: logger)
-                return LaneConnections(database: session, consumer: consumer, publisher: publisher)
+                return LaneConnections(
+                    database: session, consumer: consumer, publisher: publisher,
+                    directReplies: DirectReplies(amqp, logger: logger))
             } catch {
                 await consumer.close()
                 throw error
@@ -40,13 +43,19 @@ struct LaneConnections: Sendable {
     func close(within limit: Duration = .seconds(5)) async {
         await consumer.close()
         await publisher.close()
+        await directReplies.close()
         await database.close(within: limit)
     }
 
-    /// Publishes messages in order and sees each confirmed.
+    /// Publishes messages in order and sees each confirmed, but for direct replies: they come last, as well as they can.
     ///
     /// - Throws: ``LaneError/notPublished(_:)`` when the broker refuses one, or returns one that must arrive.
     func publish(_ messages: [OutgoingMessage]) async throws {
+        try await publishConfirmed(messages.filter { !DirectReplies.isDirectReply($0) })
+        await directReplies.send(messages.filter(DirectReplies.isDirectReply))
+    }
+
+    private func publishConfirmed(_ messages: [OutgoingMessage]) async throws {
         guard !messages.isEmpty else { return }
         let started = ContinuousClock.now
         var left = messages

@@ -48,6 +48,11 @@ struct DeadLetterBrowser {
         self.consumer = consumer
         self.ownUser = ownUser
         total = min(depth.messages, Self.maximum)
+        if total < depth.messages {
+            Console.error(
+                "note: only the first \(total) of \(depth.messages) dead letters can be looked at; replay or discard some."
+            )
+        }
         if total > 0 {
             try await consumer.consume(
                 queue: Topology.deadLetters, consumerTag: Self.consumerTag, prefetch: UInt16(Self.maximum))

@@ -15,7 +15,7 @@ from cloudevents.core.bindings import amqp, rabbitmq
 from cloudevents.core.v1.event import CloudEvent
 
 from order_checks import assert_order_is_right, backdated
-from order_client import SOURCE, STRUCTURED, Command, Event, create_customer, new_id, now, order, subscription
+from order_client import STRUCTURED, Command, Event, create_customer, new_id, now, order, subscription
 
 CLIENTS = Path(__file__).parent / "clients"
 MODES = ["plain", "cloudEvents:", "cloudEvents_", "structured"]
