@@ -1,5 +1,8 @@
 // Why the operator's pages can't be served.
 
+internal import NIOCore
+internal import SystemPackage
+
 /// An error of the pages' server.
 public struct OperationsError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The kind of failure. More kinds may be added.
@@ -40,4 +43,15 @@ public struct OperationsError: Error, Sendable, Hashable, CustomStringConvertibl
     public var isRetriable: Bool { code == .noAnswer }
 
     public var description: String { "\(during): \(cause). \(advice)" }
+}
+
+extension OperationsError {
+    /// What the system said, without where in the library it said it.
+    static func cause(_ error: any Error) -> String {
+        (error as? IOError).map { "\($0.systemError)" } ?? "\(error)"
+    }
+}
+
+extension IOError {
+    var systemError: Errno { Errno(rawValue: errnoCode) }
 }

@@ -1,97 +1,104 @@
-// The operator's HTTP pages.
+// The operator's HTTP server.
 
-internal import FlyingFox
-internal import FlyingSocks
-internal import Foundation
 public import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
 public import ServiceLifecycle
+internal import SystemPackage
 
 /// Serves `/healthz` (the process is alive), `/readyz` (it can work; 503 and the reasons while it can't) and `/metrics`
 /// (Prometheus), to GET and HEAD. No page shows a secret.
+///
+/// It has one thread of its own. What clients can take is bounded: a hundred connections (one more ends the oldest), 16 KiB
+/// of headers, 64 KiB of a body, and 12 seconds until an answer is taken or the next request is complete.
 public struct OperationsServer: Service {
     private let host: String
     private let port: Int
-    private let metrics: PrometheusMetrics
     private let logger: Logger
-    private let readiness: @Sendable () -> Readiness
+    private let pages: Pages
+    private let limits: ClientLimits
 
     /// - Parameters:
     ///   - host: an IP address, or `localhost`.
     ///   - port: 0…65535; 0 to have a free one picked and logged.
-    ///   - readiness: asked for each request to `/readyz`.
+    ///   - readiness: asked for each request to `/readyz`, on the server's thread: it must not wait.
     public init(
         host: String = "127.0.0.1", port: Int, metrics: PrometheusMetrics, logger: Logger,
         readiness: @escaping @Sendable () -> Readiness
     ) {
-        self.host = host
-        self.port = port
-        self.metrics = metrics
-        self.logger = logger
-        self.readiness = readiness
+        self.init(
+            host: host, port: port, limits: ClientLimits(), metrics: metrics, logger: logger, readiness: readiness)
     }
 
-    /// Serves until a graceful shutdown is asked for or the task is cancelled.
+    init(
+        host: String = "127.0.0.1", port: Int, limits: ClientLimits, metrics: PrometheusMetrics, logger: Logger,
+        readiness: @escaping @Sendable () -> Readiness
+    ) {
+        self.host = host
+        self.port = port
+        self.limits = limits
+        self.logger = logger
+        self.pages = Pages(metrics: metrics, readiness: readiness)
+    }
+
+    /// Serves until a graceful shutdown is asked for or the task is cancelled; then ends all connections at once.
     ///
     /// - Throws: ``OperationsError`` if the address can't be listened on.
     public func run() async throws {
-        let server = HTTPServer(address: try address(), timeout: 15, logger: .disabled)
-        await addRoutes(to: server)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do {
-                    try await server.run()
-                } catch {
-                    // It ends with an error when it is stopped, too.
-                    if !Task.isShuttingDownGracefully && !Task.isCancelled { throw failure(error) }
+        let address = try address()
+        do {
+            try await MultiThreadedEventLoopGroup.withEventLoopGroup(numberOfThreads: 1) { group in
+                try await serve(try await listener(group).bind(to: address).get())
+            }
+        } catch {
+            throw failure(error)
+        }
+    }
+
+    private func serve(_ listener: any Channel) async throws {
+        logger.notice("serving HTTP", metadata: ["address": "\(listener.localAddress.map(Self.text) ?? host)"])
+        try await withTaskCancellationOrGracefulShutdownHandler {
+            try await listener.closeFuture.get()
+        } onCancelOrGracefulShutdown: {
+            listener.close(promise: nil)
+        }
+        guard Task.isShuttingDownGracefully || Task.isCancelled else {
+            throw OperationsError(
+                code: .serverFailed, during: "serving HTTP on \(host):\(port)", cause: "it listens no more")
+        }
+    }
+
+    private func listener(_ group: any EventLoopGroup) -> ServerBootstrap {
+        ServerBootstrap(group: group)
+            // A restarted worker doesn't have to wait for its predecessor's connections to fade.
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { [limits] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptBackoffHandler(shouldForwardIOErrorCaught: false),
+                        ConnectionLimit(maximum: limits.connections),
+                    ])
                 }
             }
-            group.addTask {
-                // Its own time limit is for servers that never come up; that error tells less than the server's.
-                guard (try? await server.waitUntilListening(timeout: 10)) != nil else { return }
-                let address = await server.listeningAddress.map(Self.text) ?? host
-                logger.notice("serving HTTP", metadata: ["address": "\(address)"])
+            .childChannelInitializer { [limits, pages] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    var decoding = NIOHTTPDecoderLimitConfiguration()
+                    decoding.maxHeaderFieldSize = limits.headerSize
+                    decoding.maxHeaderListSize = limits.headerSize
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+                        withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+                    try channel.pipeline.syncOperations.addHandler(RequestHandler(pages: pages, limits: limits))
+                }
             }
-            group.addTask {
-                try await gracefulShutdown()
-                await server.stop(timeout: 1)
-            }
-            do {
-                // The server, and either its announcement or the shutdown; the other of those waits to be cancelled.
-                for _ in 0..<2 { try await group.next() }
-            } catch is CancellationError {}
-            group.cancelAll()
-        }
-    }
-
-    // MARK: Pages
-
-    private func addRoutes(to server: HTTPServer) async {
-        await server.appendRoute("GET,HEAD /healthz") { _ in
-            Self.page("text/plain; charset=utf-8", Data("ok\n".utf8))
-        }
-        await server.appendRoute("GET,HEAD /readyz") { [readiness] _ in
-            let readiness = readiness()
-            return Self.page(
-                "application/json", try readiness.json(), status: readiness.isReady ? .ok : .serviceUnavailable)
-        }
-        await server.appendRoute("GET,HEAD /metrics") { [metrics] _ in
-            Self.page("text/plain; version=0.0.4; charset=utf-8", Data(metrics.rendered().utf8))
-        }
-    }
-
-    private static func page(_ type: String, _ body: Data, status: HTTPStatusCode = .ok) -> HTTPResponse {
-        HTTPResponse(
-            statusCode: status, headers: [.contentType: type, HTTPHeader("Cache-Control"): "no-store"], body: body)
     }
 
     // MARK: Addresses
 
-    private func address() throws -> any SocketAddress {
+    private func address() throws -> SocketAddress {
         guard let number = UInt16(exactly: port) else { throw unusable("\(port) is no port") }
-        if host == "localhost" { return try sockaddr_in.inet(ip4: "127.0.0.1", port: number) }
         do {
-            return host.contains(":")
-                ? try sockaddr_in6.inet6(ip6: host, port: number) : try sockaddr_in.inet(ip4: host, port: number)
+            return try SocketAddress(ipAddress: host == "localhost" ? "127.0.0.1" : host, port: Int(number))
         } catch {
             throw unusable("'\(host)' is no IP address")
         }
@@ -102,20 +109,18 @@ public struct OperationsServer: Service {
     }
 
     private func failure(_ error: any Error) -> OperationsError {
-        guard case SocketError.failed(_, let number, let message) = error else {
-            return OperationsError(code: .serverFailed, during: "serving HTTP on \(host):\(port)", cause: "\(error)")
+        if let error = error as? OperationsError { return error }
+        if let number = (error as? IOError)?.systemError,
+            [.addressInUse, .addressNotAvailable, .permissionDenied].contains(number)
+        {
+            return unusable("\(number)")
         }
-        let isAddress = [EADDRINUSE, EADDRNOTAVAIL, EACCES].contains(number)
-        return isAddress
-            ? unusable(message)
-            : OperationsError(code: .serverFailed, during: "serving HTTP on \(host):\(port)", cause: message)
+        return OperationsError(
+            code: .serverFailed, during: "serving HTTP on \(host):\(port)", cause: OperationsError.cause(error))
     }
 
-    private static func text(_ address: Socket.Address) -> String {
-        switch address {
-        case .ip4(let host, let port): "\(host):\(port)"
-        case .ip6(let host, let port): "[\(host)]:\(port)"
-        case .unix(let path): path
-        }
+    private static func text(_ address: SocketAddress) -> String {
+        let host = address.ipAddress ?? ""
+        return "\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
     }
 }

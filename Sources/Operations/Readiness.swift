@@ -1,6 +1,6 @@
 // Whether the process can do its work, and if not, why.
 
-internal import Foundation
+internal import FoundationEssentials
 
 /// The answer of `/readyz`.
 public struct Readiness: Sendable, Hashable {
@@ -18,15 +18,15 @@ public struct Readiness: Sendable, Hashable {
         let reasons: [String]
     }
 
-    init(json: Data) throws {
-        let page = try JSONDecoder().decode(Page.self, from: json)
+    init(json: String) throws {
+        let page = try JSONDecoder().decode(Page.self, from: Data(json.utf8))
         self.init(isReady: page.ready, reasons: page.reasons)
     }
 
     /// As JSON.
-    func json() throws -> Data {
+    func json() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return try encoder.encode(Page(ready: isReady, reasons: reasons))
+        return String(decoding: try encoder.encode(Page(ready: isReady, reasons: reasons)), as: UTF8.self)
     }
 }
