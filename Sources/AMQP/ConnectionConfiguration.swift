@@ -38,6 +38,9 @@ public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertib
     /// How long an operation may take: a declaration, the confirms of what was published.
     public var operationTimeout: Duration = .seconds(30)
     public var tls = TLS()
+    /// Whether a delivery whose headers can't be read is rejected before the connection is given up, so that it doesn't come
+    /// again: for queues that dead-letter what is rejected. From any other it would be lost.
+    public var rejectsUnreadable = false
     /// The largest frame that the broker is asked for, in bytes: small against the socket's send buffer.
     var largestFrame = 32_768
     /// The largest frame that is read, in bytes. A message's headers come in one frame as large as its publisher and the

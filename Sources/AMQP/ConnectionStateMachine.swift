@@ -19,8 +19,8 @@ struct ConnectionStateMachine {
         case acknowledgeConnectionClosed(AMQPError)
         /// The broker broke the protocol: give the connection up.
         case fail(AMQPError)
-        /// A delivery's headers can't be decoded: have the broker dead-letter it, or it would come again and break every
-        /// connection; then give this one up.
+        /// A delivery's headers can't be decoded: reject it, or it would come again and break every connection; then give
+        /// this one up.
         case refuse(tag: UInt64, AMQPError)
     }
 
@@ -47,9 +47,12 @@ struct ConnectionStateMachine {
 
     /// What errors say was being done.
     let operation: String
+    /// Whether a delivery that can't be read is to be rejected.
+    private let rejectsUnreadable: Bool
 
-    init(operation: String) {
+    init(operation: String, rejectsUnreadable: Bool = false) {
         self.operation = operation
+        self.rejectsUnreadable = rejectsUnreadable
     }
 
     /// Notes that a command was sent that has an answer.
@@ -144,10 +147,10 @@ struct ConnectionStateMachine {
         guard let content, content.properties == nil else { return violation("a frame can't be decoded") }
         let cause = "can't be read: its headers are too large, or nested too deep"
         switch content.purpose {
-        case .delivery(let envelope):
-            let about = "the message \(envelope.routingKey) from \(envelope.consumerTag) \(cause); it is dead-lettered"
+        case .delivery(let envelope) where rejectsUnreadable:
+            let about = "the message \(envelope.routingKey) from \(envelope.consumerTag) \(cause); it is rejected"
             return .refuse(tag: envelope.tag, AMQPError(.connectionClosed, during: operation, cause: about))
-        case .fetched(let envelope, _):
+        case .delivery(let envelope), .fetched(let envelope, _):
             return violation("the message \(envelope.routingKey) \(cause)")
         case .returned(let envelope):
             return violation("the message \(envelope.routingKey) that was returned \(cause)")

@@ -83,7 +83,8 @@ final class Link {
         self.executor = executor
         self.logger = logger
         self.survivesChannel = survivesChannel
-        machine = ConnectionStateMachine(operation: operation)
+        machine = ConnectionStateMachine(
+            operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
     }
 
     /// Connects to the first address that answers. Blocks the calling thread, which must be the executor's.
@@ -93,7 +94,8 @@ final class Link {
             do throws(AMQPError) {
                 socket = try BrokerSocket(address: address, configuration: configuration)
                 operation = "using the connection to \(address)"
-                machine = ConnectionStateMachine(operation: operation)
+                machine = ConnectionStateMachine(
+                    operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
                 lastSent = .now
                 lastHeard = .now
                 logger.debug("connected to the broker", metadata: ["address": "\(address)"])
@@ -385,7 +387,7 @@ final class Link {
             do throws(AMQPError) {
                 try socket?.leave(after: .reject(tag: tag, requeue: false))
             } catch let failure {
-                logger.debug("a message wasn't dead-lettered", metadata: ["cause": "\(failure.cause)"])
+                logger.debug("a message wasn't rejected", metadata: ["cause": "\(failure.cause)"])
             }
             fail(error)
         }

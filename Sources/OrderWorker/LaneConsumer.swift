@@ -21,7 +21,10 @@ actor LaneConsumer {
     }
 
     static func connect(_ configuration: ConnectionConfiguration, logger: Logger) async throws -> LaneConsumer {
-        LaneConsumer(
+        var configuration = configuration
+        // The partitions' queues dead-letter it.
+        configuration.rejectsUnreadable = true
+        return LaneConsumer(
             configuration, try await ConsumerConnection.connect(configuration, logger: logger), logger: logger)
     }
 

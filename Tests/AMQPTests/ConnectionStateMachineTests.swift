@@ -58,14 +58,18 @@ struct ConnectionStateMachineTests {
         #expect(isViolation(immense.receive(.header(bodySize: .max, properties))))
     }
 
-    @Test("A delivery whose headers can't be decoded is refused; what else can't be decoded ends the connection")
+    @Test("A delivery whose headers can't be decoded is refused where asked for; else it ends the connection")
     func undecodable() {
-        var delivering = machine()
+        var delivering = ConnectionStateMachine(operation: "testing", rejectsUnreadable: true)
         _ = delivering.receive(.deliver(envelope))
         guard case .refuse(let tag, let error) = delivering.receive(.undecodable) else {
             return #expect(Bool(false), "the delivery wasn't refused")
         }
         #expect(tag == 7 && error.code == .connectionClosed && error.isRetriable)
+
+        var keeping = machine()
+        _ = keeping.receive(.deliver(envelope))
+        #expect(isViolation(keeping.receive(.undecodable)))
 
         var idle = machine()
         #expect(isViolation(idle.receive(.undecodable)))

@@ -77,7 +77,26 @@ extension LiveTests {
             }
         }
 
-        @Test("A message whose headers can't be read is dead-lettered at once, and no other")
+        @Test("Without being asked for, a message whose headers can't be read stays in its queue")
+        func unreadableHeadersKept() async throws {
+            try await LiveBroker.withQueue { queue async throws in
+                try await publish(queue, headers: ["large": .string(String(repeating: "x", count: 50_000))])
+                var configuration = try LiveBroker.configuration()
+                configuration.largestIncomingFrame = 40_000
+                await #expect(throws: AMQPError.self) {
+                    try await LiveBroker.withConsumer(configuration) { consumer async throws in
+                        try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 10)
+                        while true { _ = try await consumer.collect(1) }
+                    }
+                }
+                try await LiveBroker.withConsumer { consumer async throws in
+                    try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 10)
+                    #expect(try await consumer.collect(1).count == 1)
+                }
+            }
+        }
+
+        @Test("A message whose headers can't be read is dead-lettered at once where that was asked for, and no other")
         func unreadableHeaders() async throws {
             try await LiveBroker.withQueue { letters async throws in
                 let deadLettered: [String: FieldValue] = [
@@ -92,13 +111,14 @@ extension LiveTests {
 
                     var configuration = try LiveBroker.configuration()
                     configuration.largestIncomingFrame = 40_000
+                    configuration.rejectsUnreadable = true
                     await #expect {
                         try await LiveBroker.withConsumer(configuration) { consumer async throws in
                             try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 10)
                             while true { _ = try await consumer.collect(1) }
                         }
                     } throws: { error in
-                        (error as? AMQPError).map { $0.isRetriable && $0.cause.contains("dead-lettered") } ?? false
+                        (error as? AMQPError).map { $0.isRetriable && $0.cause.contains("rejected") } ?? false
                     }
                     try await LiveBroker.withConsumer(configuration) { consumer async throws in
                         try await consumer.consume(queue: queue, consumerTag: "c", prefetch: 10)
