@@ -58,6 +58,9 @@ private enum AsyncAPI {
             Source and id identify a command for ever: sending it again returns the same outcome. A missing source is \
             the app_id, else the user that the broker verified; a missing time means now.
 
+            Commands of a customer are applied in the order in which they were published on one channel, as long as they \
+            have no priority: RabbitMQ 4 lets a message with a priority above 4 overtake others.
+
             Commands may have no members but those described here. Events may gain members: ignore what you don't \
             know. Deduplicate events by their id, and order those of one customer by their sequence.
 

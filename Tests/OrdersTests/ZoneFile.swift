@@ -97,14 +97,28 @@ enum SystemZones {
         try Array(Data(contentsOf: URL(filePath: directory + name)))
     }
 
-    /// Until when ICU and the system have to agree, in seconds since 1970: always if their data are of the same release
-    /// of the IANA database, otherwise until the year of the earlier one, which couldn't know what was decided later.
-    static func endOfAgreement() throws -> Int64 {
-        let line = try String(contentsOfFile: directory + "tzdata.zi", encoding: .utf8).prefix { $0 != "\n" }
-        let release = try #require(line.split(separator: " ").last.map(String.init))
-        let other = TimeZone.timeZoneDataVersion
-        if release == other { return 7_258_118_400 }
-        let year = try #require(Int(min(release, other).prefix(4)))
-        return Int64(try #require(CalendarDate(year: year, month: 1, day: 1)).days) * 86_400
+    /// The offsets from UTC, in seconds, that the C library gives a zone: by the same files, so that no release of the IANA
+    /// database can differ from another.
+    ///
+    /// The program `date` is asked, because a process has one time zone for all its threads.
+    static func offsetsOfTheCLibrary(in name: String, at times: [Int64]) throws -> [Int64] {
+        let file = FileManager.default.temporaryDirectory.appending(path: "times-\(UUID().uuidString)")
+        try times.map { "@\($0)\n" }.joined().write(to: file, atomically: false, encoding: .utf8)
+        defer { #expect(throws: Never.self) { try FileManager.default.removeItem(at: file) } }
+        let date = Process()
+        date.executableURL = URL(filePath: "/bin/date")
+        date.arguments = ["--file=\(file.path())", "+%::z"]
+        date.environment = ["TZ": ":\(directory)\(name)", "LC_ALL": "C"]
+        let output = Pipe()
+        date.standardOutput = output
+        try date.run()
+        let lines = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        date.waitUntilExit()
+        try #require(date.terminationStatus == 0)
+        return try lines.split(separator: "\n").map { line in
+            let parts = line.dropFirst().split(separator: ":").compactMap { Int64($0) }
+            try #require(parts.count == 3, "\(line)")
+            return (line.first == "-" ? -1 : 1) * (parts[0] * 3600 + parts[1] * 60 + parts[2])
+        }
     }
 }
