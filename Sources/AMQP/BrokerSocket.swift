@@ -237,6 +237,12 @@ final class BrokerSocket {
         return IncomingFrame(frame)
     }
 
+    /// Whether the connection was reset, or both sides have ended it; told without reading.
+    var isBroken: Bool {
+        var state = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&state, 1, 0) > 0
+    }
+
     /// Sends this, takes leave of the broker, and waits for it to hang up, for a second at most. For the end of a
     /// connection from which nothing can be read any more: without the wait, what was sent last could be lost.
     func leave(after last: OutgoingMethod) throws(AMQPError) {

@@ -240,6 +240,10 @@ final class Link {
             sleep = (interest, deadline)
             _ = await executor.wait(for: interest, on: descriptor, until: deadline)
             sleep = nil
+            // A wait for nothing ends at once, again and again, when the connection breaks.
+            if interest.isEmpty, socket?.isBroken ?? false {
+                fail(AMQPError(.connectionClosed, during: operation, cause: "the broker hung up"))
+            }
         }
     }
 

@@ -129,7 +129,7 @@ private enum AsyncAPI {
             "description",
             """
             The queue that a command names in reply_to, if any: a copy of its outcome goes there, with the command's \
-            correlation_id. It can't be a queue of the worker's own. By RabbitMQ's direct reply-to it comes at most once.
+            correlation_id. It can't be a queue of the worker's own. By RabbitMQ's direct reply-to it can get lost.
             """
         ),
         ("messages", eventMessages),

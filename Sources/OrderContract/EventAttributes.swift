@@ -168,8 +168,9 @@ struct EventAttributes {
 
     /// A time as AMQP 1.0 has it, which AMQP 0-9-1 carries as a number.
     private mutating func offer(milliseconds: Int64, _ place: String) {
-        guard (0..<253_402_300_800_000).contains(milliseconds) else {
-            return report("\(place) must be in milliseconds since 1970, before the year 10000, or a text.")
+        // A number of seconds would be a time in 1970: it is a mistake, not a command of that year.
+        guard (100_000_000_000..<253_402_300_800_000).contains(milliseconds) else {
+            return report("\(place) must be in milliseconds since 1970, or a text.")
         }
         offer(Timestamp(microseconds: milliseconds * 1000))
     }

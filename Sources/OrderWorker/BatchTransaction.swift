@@ -26,7 +26,12 @@ struct BatchTransaction: Sendable {
             let loaded = try await store.begin(request, closingInvoicesOf: closing)
             if loaded.catalogVersion != catalog.version {
                 try await store.rollback()
-                catalog = try await CatalogStore(connection: store.connection).load()
+                do {
+                    catalog = try await CatalogStore(connection: store.connection).load()
+                } catch {
+                    // No command's fault, so none may be refused for it.
+                    throw error.losingSession()
+                }
                 continue
             }
             let decided = batch.decide(loaded, admission, catalog: catalog, now: now, identifiers: identifiers)

@@ -7,8 +7,8 @@ internal import Logging
 ///
 /// RabbitMQ takes such an address apart when a message is published to it, and one that it can't take apart ends the
 /// publisher's connection with an internal error (541, seen with 3.10). Whoever may publish commands can send such an
-/// address, so these replies must not share a connection with anything that has to arrive. They are sent at most once by
-/// their nature: who waits for one and doesn't get it sends the command again, or looks at the events.
+/// address, so these replies must not share a connection with anything that has to arrive. They can get lost by their
+/// nature: who waits for one and doesn't get it sends the command again, or looks at the events.
 actor DirectReplies {
     /// What the addresses begin with.
     private static let prefix = "amq.rabbitmq.reply-to"
@@ -53,25 +53,27 @@ actor DirectReplies {
 
     /// Whether they were sent. On a failure the connection is closed; the next call makes a new one.
     private func publish(_ replies: [OutgoingMessage]) async -> Bool {
+        var used: PublisherConnection?
         do throws(AMQPError) {
-            let publisher: PublisherConnection
-            if let connection {
-                publisher = connection
-            } else {
-                publisher = try await PublisherConnection.connect(configuration, logger: logger)
-                connection = publisher
-            }
-            if isClosed {
-                await publisher.close()
-                return false
-            }
+            let publisher = try await connected()
+            used = publisher
             _ = try await publisher.publish(replies)
             return true
         } catch {
             logger.debug("direct replies not sent", metadata: ["error": "\(error)"])
-            await connection?.close()
-            connection = nil
+            if connection === used { connection = nil }
+            await used?.close()
             return false
         }
+    }
+
+    private func connected() async throws(AMQPError) -> PublisherConnection {
+        if let connection { return connection }
+        let publisher = try await PublisherConnection.connect(configuration, logger: logger)
+        // Meanwhile another call may have connected, or the lane may have ended.
+        if isClosed || connection != nil { await publisher.close() }
+        if let connection { return connection }
+        if !isClosed { connection = publisher }
+        return publisher
     }
 }

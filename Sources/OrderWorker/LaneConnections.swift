@@ -1,4 +1,4 @@
-// The three connections of a lane.
+// The connections of a lane.
 
 internal import AMQP
 internal import Logging
@@ -11,8 +11,9 @@ struct LaneConnections: Sendable {
     let consumer: LaneConsumer
     let publisher: PublisherConnection
     let directReplies: DirectReplies
+    let logger: Logger
 
-    /// Connects all three, or none.
+    /// Connects to the database and twice to the broker, or not at all. Direct replies connect when there is one.
     static func open(_ configuration: WorkerConfiguration, name: String, logger: Logger) async throws -> LaneConnections
     {
         var amqp = configuration.amqp
@@ -26,7 +27,7 @@ struct LaneConnections: Sendable {
                 let publisher = try await PublisherConnection.connect(amqp, logger: logger)
                 return LaneConnections(
                     database: session, consumer: consumer, publisher: publisher,
-                    directReplies: DirectReplies(amqp, logger: logger))
+                    directReplies: DirectReplies(amqp, logger: logger), logger: logger)
             } catch {
                 await consumer.close()
                 throw error
@@ -55,18 +56,30 @@ struct LaneConnections: Sendable {
         await directReplies.send(messages.filter(DirectReplies.isDirectReply))
     }
 
+    /// Whether a message is the copy of an outcome to a publisher's own queue. Should that be full for good, nothing else may
+    /// wait for it.
+    private func isReply(_ message: OutgoingMessage) -> Bool {
+        message.exchange.isEmpty && !message.isMandatory
+    }
+
     private func publishConfirmed(_ messages: [OutgoingMessage]) async throws {
         guard !messages.isEmpty else { return }
         let started = ContinuousClock.now
         var left = messages
-        for _ in 0..<5 {
+        for attempt in 0..<5 {
             let outcomes = try await publisher.publish(left)
             for (message, outcome) in zip(left, outcomes) {
                 if case .returned(_, let text) = outcome {
                     throw LaneError.notPublished("'\(message.exchange)' with key '\(message.routingKey)': \(text)")
                 }
             }
-            guard let refused = outcomes.firstIndex(of: .rejected) else {
+            let refused = outcomes.indices.first { index in
+                outcomes[index] == .rejected && !(attempt > 1 && isReply(left[index]))
+            }
+            guard let refused else {
+                for (message, outcome) in zip(left, outcomes) where outcome == .rejected {
+                    logger.notice("reply dropped: its queue refuses it", metadata: ["queue": "\(message.routingKey)"])
+                }
                 LaneMetrics.published(messages.count, seconds: started.duration(to: .now))
                 return
             }
@@ -83,7 +96,6 @@ enum LaneError: Error, CustomStringConvertible {
     case consumerCancelled(String)
     case notPublished(String)
     case rankKeyTaken
-    case drainTimedOut
 
     var description: String {
         switch self {
@@ -92,7 +104,6 @@ enum LaneError: Error, CustomStringConvertible {
         case .notPublished(let what):
             "a message was not published: \(what). Apply the topology (order-worker topology apply)"
         case .rankKeyTaken: "another lane has the same rank key"
-        case .drainTimedOut: "the lane did not finish in time; what it had is delivered again"
         }
     }
 }

@@ -46,7 +46,7 @@ actor LaneSession {
         self.report = report
     }
 
-    /// Ends the session in good order: no more deliveries are taken, what has come is finished.
+    /// Ends the session in good order: the batch in hand is finished, what else has come goes back.
     func stop() async {
         isStopping = true
         await connections.consumer.wake()
@@ -60,6 +60,7 @@ actor LaneSession {
                 if ContinuousClock.now >= nextBalance {
                     try await balance(&publishing)
                     nextBalance = .now + Self.balanceInterval
+                    if isStopping { break }
                 }
                 // With something published and not yet cleared away, wait only a moment for the batch that does it.
                 let isUnfinished = !publishing.isEmpty || !published.isEmpty

@@ -21,7 +21,8 @@ public struct Worker: Service {
     /// Works until a graceful shutdown is asked for, then finishes what it has, within the drain time-out. Cancelled, it
     /// gives up at once what it has in hand.
     ///
-    /// - Throws: what no waiting can mend: a database schema that this version can't work with.
+    /// - Throws: what no waiting can mend: a database schema that this version can't work with, or
+    ///   credentials that are refused at the start.
     public func run() async throws {
         let lanes = (0..<configuration.lanes).map { index in
             Lane(index: index, name: "lane-\(index)", configuration, status: board, logger: logger)

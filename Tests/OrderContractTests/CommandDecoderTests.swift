@@ -155,7 +155,8 @@ import Testing
     }
 
     @Test(
-        "A number of milliseconds before 1970 or after the year 9999 is no time", arguments: [-1, 253_402_300_800_000])
+        "A number of seconds, or one after the year 9999, is no time in milliseconds",
+        arguments: [-1, 1_795_383_306, 253_402_300_800_000])
     func impossibleTimesInHeaders(_ milliseconds: Int64) {
         var message = Sample.binary("cloudEvents_")
         message.properties.headers["cloudEvents_time"] = .integer(milliseconds)

@@ -328,3 +328,22 @@ def test_headers_nested_as_deep_as_a_frame_allows_stop_nobody(tables, stage, lis
         + stage.queue_depths()["orders.dead"] == len(deep), 30, "the commands with deep headers")
     assert listener.find("customer.created", deep[0].customer)
     assert worker.running and worker.get("/readyz")[0] == 200
+
+
+def test_a_reply_queue_that_is_full_for_good_stops_nobody(stage, listener, publisher):
+    full = f"{listener.reply_queue}.full"
+    with closing(pika.BlockingConnection(pika.URLParameters(stage.consumer_url))) as connection:
+        connection.channel().queue_declare(
+            full, durable=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+        )
+        worker = stage.start_worker().wait_until_ready()
+        asked = [create_customer(new_id()) for _ in range(20)]
+        for command in asked:
+            publisher.command(command, reply_to=full)
+        for command in asked:
+            assert listener.event("customer.created", command.customer, 60)
+        after = create_customer(new_id())
+        publisher.command(after, reply_to=listener.reply_queue, correlation_id=after.id)
+        assert listener.reply(after.id).type == "customer.created"
+        listener.wait(lambda: stage.query("SELECT count(*) FROM outbox") == [(0,)], 10, "an empty outbox")
+        assert worker.running and worker.metric("order_worker_lane_restarts_total") == 0, worker.tail(5)
