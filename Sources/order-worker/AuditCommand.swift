@@ -42,7 +42,7 @@ struct AuditCommand: AsyncParsableCommand {
             }
         }
         let isSound = findings.allSatisfy { $0.breaches == 0 }
-        if json { Console.write(Self.json(findings, isSound: isSound) + [UInt8(ascii: "\n")], to: 1) }
+        if json { Console.printBytes(Self.json(findings, isSound: isSound) + [UInt8(ascii: "\n")]) }
         if !isSound { throw ExitCode(ExitStatus.refused.rawValue) }
     }
 

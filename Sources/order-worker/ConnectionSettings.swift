@@ -15,7 +15,9 @@ extension Settings {
         } catch {
             throw Failure(
                 status: .configuration, message: "\(origin) can't be used: \(error.cause).",
-                advice: "Write it as amqp://user:password@host:port/vhost, with special characters as %XX.")
+                advice:
+                    "Write it as amqp://user:password@host:port/vhost, and percent-encode special characters: / is %2F, @ is %40."
+            )
         }
     }
 

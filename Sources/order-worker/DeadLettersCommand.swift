@@ -72,7 +72,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
             }
             guard let found else { throw Failure(status: .refused, message: "There is no such dead letter.") }
             if body {
-                Console.write(found.message.body, to: 1)
+                Console.printBytes(found.message.body)
                 return
             }
             for line in found.record.details(of: found.message) { Console.print(line) }
@@ -157,7 +157,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
 
         private func isConfirmed(_ count: Int) -> Bool {
             let what = count == 1 ? "this dead letter" : "these \(count) dead letters"
-            Console.write(Array("Throw \(what) away for good? [y/N] ".utf8), to: 2)
+            _ = Console.write(Array("Throw \(what) away for good? [y/N] ".utf8), to: 2)
             return ["y", "yes"].contains(readLine()?.lowercased())
         }
     }

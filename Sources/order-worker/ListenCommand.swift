@@ -39,13 +39,16 @@ struct ListenCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try common.load(broker, waiting)
         let configuration = try settings.amqp()
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let connection = try await settings.patiently {
             try await SubscriberConnection.connect(
                 configuration, queue: "events.listen.\(String(UInt64.random(in: 0 ... .max), radix: 36))",
                 exchange: Topology.events, routingKeys: type.isEmpty ? ["#"] : type.map(\.rawValue),
                 maximumLength: Int64(Self.maximumLength), prefetch: 1000, logger: Logger(label: "amqp"))
         }
+        // Only from here on is there something to close; until then a signal ends the process.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let lastResort = TerminationSignals.endProcess(afterSeconds: 1)
+        defer { withExtendedLifetime(lastResort) {} }
         Logger(label: "order-worker").info("listening", metadata: ["exchange": "\(Topology.events)"])
         let result: Result<Void, any Error>
         do {

@@ -26,6 +26,6 @@ enum LogOutput {
 
     /// Lines of several threads don't mix. A line that can't be written is lost: there is nowhere to say so.
     private static func write(_ line: [UInt8]) {
-        turn.withLock { _ in Console.write(line, to: 2) }
+        turn.withLock { _ in _ = Console.write(line, to: 2) }
     }
 }

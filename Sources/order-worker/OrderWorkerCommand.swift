@@ -17,6 +17,7 @@ struct OrderWorkerCommand: AsyncParsableCommand {
             EXIT STATUS
             \(ExitStatus.table)
             """,
+        version: "order-worker \(Version.text)",
         subcommands: [
             RunCommand.self, MigrateCommand.self, TopologyCommand.self, CatalogCommand.self, PublishCommand.self,
             ListenCommand.self, DeadLettersCommand.self, OutboxCommand.self, ReportCommand.self, AuditCommand.self,
@@ -24,29 +25,42 @@ struct OrderWorkerCommand: AsyncParsableCommand {
         ])
 
     static func main() async {
+        Console.holdClosedStreams()
+        TerminationSignals.endProcess()
         do {
-            var command = try parseOrExit()
+            var command = parseOrEnd()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
+            Console.finish()
         } catch let error where error is ExitCode || error is ValidationError || exitCode(for: error).isSuccess {
             // A status that was chosen, a mistake on the command line, or a wish for help.
-            exit(withError: error)
+            end(error)
         } catch {
             let failure = Failure(error)
-            Console.error("error: \(failure)")
+            Console.error(Redaction.redacted("error: \(failure)"))
             Glibc.exit(failure.status.rawValue)
         }
     }
 
     /// Help and mistakes on the command line end the process here.
-    private static func parseOrExit() throws -> any ParsableCommand {
+    private static func parseOrEnd() -> any ParsableCommand {
         do {
             return try parseAsRoot()
         } catch {
-            exit(withError: error)
+            end(error)
         }
+    }
+
+    private static func end(_ error: any Error) -> Never {
+        let status = exitCode(for: error)
+        let text = fullMessage(for: error)
+        if !text.isEmpty {
+            if status.isSuccess { Console.print(text) } else { Console.error(Redaction.redacted(text)) }
+        }
+        Console.finish()
+        Glibc.exit(status.rawValue)
     }
 }

@@ -48,15 +48,15 @@ struct ReportCommand: AsyncParsableCommand {
         var writer = ReportWriter(format, columns: report.kind.columns)
         var count = 0
         try await settings.withDatabase(statementTimeout: Settings.wholeTables) { connection in
-            Console.write(writer.beginning(), to: 1)
+            Console.printBytes(writer.beginning())
             try await report.read(on: connection, now: now) { rows in
                 var bytes: [UInt8] = []
                 for row in rows { bytes += writer.row(row) }
-                Console.write(bytes, to: 1)
+                Console.printBytes(bytes)
                 count += rows.count
                 if isatty(1) == 0 { Console.progress("\(count) rows") }
             }
-            Console.write(writer.end(), to: 1)
+            Console.printBytes(writer.end())
         }
         Console.progress("")
     }

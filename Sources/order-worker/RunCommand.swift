@@ -85,18 +85,24 @@ struct RunCommand: AsyncParsableCommand {
         return logger
     }
 
+    /// Signals this close to each other are one.
+    private static let oneWish = Duration.milliseconds(100)
+
     /// The first signal asks for a graceful stop, the second ends the process.
     private static func obey(
         _ signals: UnixSignalsSequence, _ group: ServiceGroup, within limit: Duration, logger: Logger
     ) async {
         await withTaskGroup(of: Void.self) { tasks in
-            var count = 0
+            var first: ContinuousClock.Instant?
             for await signal in signals {
-                count += 1
-                if count > 1 {
+                let now = ContinuousClock.now
+                if let first {
+                    // One wish that comes twice: to the process and to its group, or passed on by a parent as well.
+                    if now - first < Self.oneWish { continue }
                     logger.warning("ended at once by a second signal", metadata: ["signal": "\(signal)"])
                     Glibc.exit(ExitStatus.signal(signal.rawValue))
                 }
+                first = now
                 logger.notice("asked to stop", metadata: ["signal": "\(signal)"])
                 await group.triggerGracefulShutdown()
                 tasks.addTask {
@@ -134,7 +140,7 @@ extension Settings {
 extension Readiness {
     init(_ status: WorkerStatus) {
         let reasons = status.lanes.filter { $0.state != .serving }.map { lane in
-            "\(lane.name) is \(lane.state.rawValue)" + (lane.lastError.map { ": \($0)" } ?? "")
+            "\(lane.name) is \(lane.state.rawValue)" + (lane.lastError.map { ": \(Redaction.redacted($0))" } ?? "")
         }
         self.init(isReady: status.isReady, reasons: reasons)
     }

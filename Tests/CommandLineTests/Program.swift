@@ -17,7 +17,13 @@ final class Program: Sendable {
     private let ended: AsyncStream<Int32>
     private let files: (output: URL, errors: URL)
 
-    init(_ arguments: [String], environment: [String: String] = [:], input: String = "") throws {
+    /// - Parameters:
+    ///   - output: what standard output is, where it isn't to be read here.
+    ///   - launcher: a program that starts it, and that program's arguments.
+    init(
+        _ arguments: [String], environment: [String: String] = [:], input: String = "", output: FileHandle? = nil,
+        launcher: [String] = []
+    ) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("order-worker-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let inputFile = folder.appendingPathComponent("in")
@@ -26,12 +32,14 @@ final class Program: Sendable {
         for file in [files.output, files.errors] { try Data().write(to: file) }
 
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+        let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
             .appendingPathComponent("order-worker")
-        process.arguments = arguments
+        let words = launcher + [program.path] + arguments
+        process.executableURL = URL(fileURLWithPath: words[0])
+        process.arguments = Array(words.dropFirst())
         process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { given, _ in given }
         process.standardInput = try FileHandle(forReadingFrom: inputFile)
-        process.standardOutput = try FileHandle(forWritingTo: files.output)
+        process.standardOutput = try output ?? FileHandle(forWritingTo: files.output)
         process.standardError = try FileHandle(forWritingTo: files.errors)
         let (stream, continuation) = AsyncStream<Int32>.makeStream()
         process.terminationHandler = { process in
@@ -61,6 +69,11 @@ final class Program: Sendable {
     var errors: String { get throws { try text(files.errors) } }
 
     func terminate() { process.withLock { $0.terminate() } }
+
+    func interrupt() { process.withLock { $0.interrupt() } }
+
+    /// The process, or the launcher's.
+    var identifier: Int32 { process.withLock { $0.processIdentifier } }
 
     private func text(_ file: URL) throws -> String { String(decoding: try Data(contentsOf: file), as: UTF8.self) }
 }
