@@ -46,6 +46,11 @@ public struct BrokerAddress: Sendable, Hashable, CustomStringConvertible, Custom
 
         let authority = rest.prefix { $0 != "/" }
         let path = rest.dropFirst(authority.count).dropFirst()
+        // Where there is none, the / that ended the authority may well have been the password's.
+        if path.contains("@") || (path.contains("/") && !authority.contains("@")) {
+            throw Self.malformed(
+                "it has a / or an @ where none can be: percent-encode those of the user and the password")
+        }
         if path.contains("/") { throw Self.malformed("its virtual host has a slash, which must be written %2F") }
         virtualHost = path.isEmpty ? "/" : try Self.percentDecoded(path, in: "virtual host")
 
@@ -82,7 +87,8 @@ public struct BrokerAddress: Sendable, Hashable, CustomStringConvertible, Custom
         } else if portText.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt16(portText), number > 0 {
             port = Int(number)
         } else {
-            throw Self.malformed("its port isn't a number from 1 to 65535")
+            throw Self.malformed(
+                "its port isn't a number from 1 to 65535: percent-encode what is special in the user and the password")
         }
     }
 

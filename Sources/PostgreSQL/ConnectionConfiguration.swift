@@ -24,6 +24,7 @@ public struct ConnectionConfiguration: Sendable {
     ///   or `key=value` pairs. What it doesn't say comes from libpq's own environment variables and defaults.
     /// - Throws: `.invalidConfiguration`.
     public init(url: String) throws(PostgreSQLError) {
+        if let problem = ConnectionURI.problem(in: url) { throw Self.invalid(problem) }
         var text: UnsafeMutablePointer<CChar>?
         guard let options = PQconninfoParse(url, &text) else {
             defer { PQfreemem(text) }
@@ -116,15 +117,17 @@ public struct ConnectionConfiguration: Sendable {
     private static func invalid(_ message: String) -> PostgreSQLError {
         PostgreSQLError(
             .invalidConfiguration, during: "reading the connection string", message,
-            advice: "Write it as postgresql://user:password@host:port/database, with special characters as %XX.",
+            advice:
+                "Write it as postgresql://user:password@host:port/database, and percent-encode special characters: / is %2F, @ is %40.",
             isConnectionUsable: false)
     }
 
-    /// libpq quotes what it can't parse, which may be a piece of the password.
+    /// libpq quotes what it can't parse, which may be a piece of the password, and may have quotes itself.
     private static func withoutQuotedParts(_ text: String) -> String {
-        text.split(separator: "\"", omittingEmptySubsequences: false).enumerated()
-            .map { $0.offset.isMultiple(of: 2) ? String($0.element) : "…" }
-            .joined(separator: "\"")
+        guard let first = text.firstIndex(of: "\""), let last = text.lastIndex(of: "\""), first < last else {
+            return text
+        }
+        return "\(text[...first])…\(text[last...])"
     }
 }
 

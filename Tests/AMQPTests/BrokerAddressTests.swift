@@ -43,6 +43,19 @@ struct BrokerAddressTests {
         #expect(address?.description == shown)
     }
 
+    @Test(
+        "A raw / or @ in the URL's password is refused with the word percent-encode, and no piece of it is shown",
+        arguments: [
+            "amqp://u:s3c/ret@h:5672/v", "amqp://u:12/s3cret@h", "amqp://u:12/s3c@ret@h/v", "amqp://u:s3c@re/t@h",
+            "amqp://u:s3c,ret@h", "amqp://u:12/s3cret@h:1/a/b", "amqp://u:s3cret",
+        ])
+    func rawCharacters(url: String) {
+        let error = #expect(throws: AMQPError.self) { try ConnectionConfiguration(uris: url) }
+        let text = "\(error as Any)"
+        for piece in ["s3c", "ret", "12"] { #expect(!text.contains(piece)) }
+        #expect(text.contains("percent-encode") || text.contains("%40"))
+    }
+
     @Test("Several URLs are separated by commas and keep their order")
     func severalURLs() throws {
         let configuration = try ConnectionConfiguration(uris: "amqp://a:1@one/v , amqps://b:2@two:7")

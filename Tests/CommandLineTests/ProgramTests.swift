@@ -65,6 +65,31 @@ struct ProgramTests {
         #expect(!(ending.errors + ending.output).contains("s3cret"))
     }
 
+    @Test(
+        "A raw / or @ in a URL's password ends `run` with 78 and the word percent-encode, and is shown nowhere",
+        arguments: [
+            ["DATABASE_URL": "postgresql://me:s3cr/et7@127.0.0.1:1/x"],
+            ["DATABASE_URL": "postgresql://me:s3cr@et7@127.0.0.1:1/x"],
+            ["DATABASE_URL": "postgresql://me:1/s3cr@127.0.0.1:1/x"], ["AMQP_URL": "amqp://me:s3cr/et7@127.0.0.1:1"],
+            ["AMQP_URL": "amqp://me:s3cr@et7@127.0.0.1:1"], ["AMQP_URL": "amqp://me:1/s3cr@127.0.0.1:1"],
+        ])
+    func rawPassword(changed: [String: String]) async throws {
+        let sound = ["AMQP_URL": "amqp://a:b@127.0.0.1:1", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/x"]
+        let ending = try await Program(
+            ["run", "--http-port", "0"], environment: sound.merging(changed) { $1 }
+        ).ending()
+        #expect(ending.status == 78)
+        #expect(ending.errors.contains("percent-encode"))
+        for piece in ["s3cr", "et7", "me:"] { #expect(!(ending.errors + ending.output).contains(piece)) }
+    }
+
+    @Test("A URL that lands where it doesn't belong on the command line is shown without its password")
+    func misplacedURL() async throws {
+        let ending = try await Program.run("run", "amqp://me:s3cr/e@t7@127.0.0.1:1/x")
+        #expect(ending.status == 64)
+        #expect(!ending.errors.contains("s3cr") && !ending.errors.contains("t7"))
+    }
+
     @Test("The effective settings are printed with where they come from, and without secrets")
     func printConfig() async throws {
         let ending = try await Program.run(

@@ -42,6 +42,34 @@ import Testing
     }
 
     @Test(
+        "A raw / or @ in the URL's password is refused with the word percent-encode, and no piece of it is shown",
+        arguments: [
+            "postgresql://me:s3c/ret@db:5432/orders", "postgresql://me:12/s3cret@db/orders",
+            "postgresql://me:12/s3cret@db/orders?sslmode=disable",
+            "postgresql://me:s3c@ret@db/orders", "postgres://me:s3c@ret/a@db:5432/orders",
+            "postgresql://me:/s3cret@db/orders",
+            "postgresql://me:s3c@re/t@db", "postgresql://s3cret@me@db/orders", "postgresql://me:s3c/r\"et@db",
+            "postgresql://me:p%zz\"s3cret@db/x", "postgresql://db/orders?password=s3c@ret&x", "postgresql://me:s3cret",
+        ])
+    func rawCharacters(_ url: String) {
+        let error = #expect(throws: PostgreSQLError.self) { try ConnectionConfiguration(url: url) }
+        #expect(error?.code == .invalidConfiguration)
+        let text = "\(error as Any)"
+        #expect(text.contains("percent-encode"))
+        for piece in ["s3c", "ret", "12", "zz"] { #expect(!text.contains(piece)) }
+    }
+
+    @Test(
+        "What is special and percent-encoded, or allowed where it stands, is no mistake",
+        arguments: [
+            "postgresql://me:s3c%2Fr%40et@db:5432/orders", "postgresql://me:a:b?c@db/orders",
+            "postgresql://[::1]:5432,db:1/orders", "postgresql:///orders?host=/run/postgresql",
+            "postgresql://me@/orders",
+            "postgresql://me@db/orders?password=p@ss", "postgresql://db:/orders",
+        ])
+    func wellFormed(_ url: String) throws { _ = try ConnectionConfiguration(url: url) }
+
+    @Test(
         "connect_timeout is taken from the string, else ten seconds; none is for ever",
         arguments: [("3", 3), ("0", 10)])
     func connectTimeout(_ given: String, _ seconds: Int) throws {
