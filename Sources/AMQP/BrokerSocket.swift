@@ -28,15 +28,21 @@ final class BrokerSocket {
     /// The channel of the frame that was read last and not released.
     private var readChannel: amqp_channel_t?
 
-    /// Connects and logs in. Blocks up to the connect timeout for each, apart from the look-up of the name.
-    init(address: BrokerAddress, configuration: ConnectionConfiguration) throws(AMQPError) {
+    /// Connects and logs in. Blocks.
+    ///
+    /// - Parameters:
+    ///   - host: one of the numeric addresses of the address's host.
+    ///   - limit: how long connecting may take. Logging in has the connect timeout for itself.
+    init(
+        address: BrokerAddress, host: String, within limit: Duration, configuration: ConnectionConfiguration
+    ) throws(AMQPError) {
         operation = "using the connection to \(address)"
         guard let connection = amqp_new_connection() else {
             throw AMQPError(.connectionFailed, during: "connecting to \(address)", cause: "out of memory")
         }
         self.connection = connection
         do throws(AMQPError) {
-            descriptor = try Self.open(connection, address, configuration)
+            descriptor = try Self.open(connection, address, host, within: limit, configuration)
             try Self.logIn(connection, address, configuration)
             let agreed = amqp_get_heartbeat(connection)
             let agreedFrame = amqp_get_frame_max(connection)
@@ -73,23 +79,38 @@ final class BrokerSocket {
     // MARK: Opening
 
     private static func open(
-        _ connection: amqp_connection_state_t, _ address: BrokerAddress, _ configuration: ConnectionConfiguration
+        _ connection: amqp_connection_state_t, _ address: BrokerAddress, _ host: String, within limit: Duration,
+        _ configuration: ConnectionConfiguration
     ) throws(AMQPError) -> Int32 {
         let operation = "connecting to \(address)"
         let socket = address.usesTLS ? amqp_ssl_socket_new(connection) : amqp_tcp_socket_new(connection)
         guard let socket else { throw AMQPError(.connectionFailed, during: operation, cause: "no socket was left") }
-        if address.usesTLS { try secure(socket, configuration.tls, during: operation) }
-
-        var timeout = timeval(configuration.connectTimeout)
-        try check(
-            amqp_socket_open_noblock(socket, address.host, Int32(address.port), &timeout), .connectionFailed,
-            during: operation)
+        if address.usesTLS {
+            try openSecure(socket, address, host, within: limit, configuration.tls, during: operation)
+        } else {
+            do {
+                // librabbitmq doesn't tell why the system refuses a connection.
+                amqp_tcp_socket_set_sockfd(socket, try TCPSocket.open(host, port: address.port, within: limit))
+            } catch {
+                throw AMQPError(.connectionFailed, during: operation, cause: error.cause)
+            }
+        }
         let descriptor = amqp_get_sockfd(connection)
         let bound = UInt32(clamping: max(1, configuration.operationTimeout.milliseconds))
         if crabbitmq_bound_sending(descriptor, Int32(sendBufferSize), bound) != 0 {
             throw AMQPError(.connectionFailed, during: operation, cause: String(cString: strerror(errno)))
         }
         return descriptor
+    }
+
+    private static func openSecure(
+        _ socket: OpaquePointer, _ address: BrokerAddress, _ host: String, within limit: Duration,
+        _ tls: ConnectionConfiguration.TLS, during operation: String
+    ) throws(AMQPError) {
+        try secure(socket, tls, during: operation)
+        var timeout = timeval(limit)
+        let status = amqp_socket_open_noblock(socket, host, Int32(address.port), &timeout)
+        try check(status, .connectionFailed, during: operation)
     }
 
     private static func secure(

@@ -1,7 +1,9 @@
 // How to reach the brokers of a cluster, and how long to wait for them.
 
+internal import SocketExecutor
+
 /// The brokers to connect to and the bounds of every wait.
-public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertible {
+public struct ConnectionConfiguration: Sendable, CustomStringConvertible {
     /// How a TLS connection is secured.
     public struct TLS: Sendable, Hashable {
         /// A file of the certificate authorities to trust, PEM.
@@ -32,8 +34,8 @@ public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertib
     /// How long silence may last before a sign of life is sent; the connection is given up after twice that. Whole
     /// seconds, at least 1; the broker may ask for less.
     public var heartbeat: Duration = .seconds(30)
-    /// How long connecting to one address and logging in may take, each. Looking a name up is bounded by the system's
-    /// resolver instead.
+    /// How long connecting to one broker and logging in may take, each. The look-up of the name counts as connecting, and
+    /// the addresses of the name share the time.
     public var connectTimeout: Duration = .seconds(10)
     /// How long an operation may take: a declaration, the confirms of what was published.
     public var operationTimeout: Duration = .seconds(30)
@@ -41,6 +43,8 @@ public struct ConnectionConfiguration: Sendable, Hashable, CustomStringConvertib
     /// Whether a delivery whose headers can't be read is rejected before the connection is given up, so that it doesn't come
     /// again: for queues that dead-letter what is rejected. From any other it would be lost.
     public var rejectsUnreadable = false
+    /// How host names are looked up.
+    var lookUp = HostAddresses.systemLookUp
     /// The largest frame that the broker is asked for, in bytes: small against the socket's send buffer.
     var largestFrame = 32_768
     /// The largest frame that is read, in bytes. A message's headers come in one frame as large as its publisher and the

@@ -87,12 +87,12 @@ final class Link {
             operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
     }
 
-    /// Connects to the first address that answers. Blocks the calling thread, which must be the executor's.
-    func connect() throws(AMQPError) {
+    /// Connects to the first address that answers. Ends at once when the task is cancelled.
+    nonisolated(nonsending) func connect() async throws(AMQPError) {
         var failures: [AMQPError] = []
         for address in configuration.addresses {
             do throws(AMQPError) {
-                socket = try BrokerSocket(address: address, configuration: configuration)
+                socket = try await open(address)
                 operation = "using the connection to \(address)"
                 machine = ConnectionStateMachine(
                     operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
@@ -103,6 +103,7 @@ final class Link {
             } catch {
                 logger.debug("broker not reached", metadata: ["address": "\(address)", "cause": "\(error.cause)"])
                 failures.append(error)
+                if Task.isCancelled { break }
             }
         }
         guard let last = failures.last else {
@@ -111,6 +112,55 @@ final class Link {
         if failures.count == 1 { throw last }
         let cause = failures.map { "\($0.during): \($0.cause)" }.joined(separator: "; ")
         throw AMQPError(last.code, brokerCode: last.brokerCode, during: "connecting to any broker", cause: cause)
+    }
+
+    /// A socket on its way from the thread that opened it to the executor's.
+    ///
+    /// `@unchecked Sendable`: the thread that opened it is done with it when it hands it over.
+    private struct Handover: @unchecked Sendable {
+        let socket: BrokerSocket
+    }
+
+    /// Connects to one of the addresses of the host and logs in.
+    private nonisolated(nonsending) func open(_ address: BrokerAddress) async throws(AMQPError) -> BrokerSocket {
+        let operation = "connecting to \(address)"
+        let configuration = configuration
+        let deadline = ContinuousClock.now + configuration.connectTimeout
+        let hosts: HostAddresses
+        do {
+            hosts = try await HostAddresses.resolve(address.host, until: deadline, lookUp: configuration.lookUp)
+        } catch {
+            throw AMQPError(.connectionFailed, during: operation, cause: error.cause)
+        }
+        var causes: [String] = []
+        for (index, host) in hosts.numeric.enumerated() {
+            let limit = ContinuousClock.now.duration(to: hosts.deadline(ofAddress: index, within: deadline))
+            // It takes its time for connecting and for logging in, and ends by itself a moment before this.
+            let end = ContinuousClock.now + limit + configuration.connectTimeout + .seconds(1)
+            let opened = await BlockingCall.run(label: "amqp connect", until: end) {
+                () -> Result<Handover, AMQPError> in
+                do throws(AMQPError) {
+                    let socket = try BrokerSocket(
+                        address: address, host: host, within: limit, configuration: configuration)
+                    return .success(Handover(socket: socket))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            switch opened {
+            case .success(let handover):
+                return handover.socket
+            case .failure(let error) where error.code == .connectionFailed:
+                causes.append(hosts.numeric.count == 1 ? error.cause : "\(host): \(error.cause)")
+            case .failure(let error):
+                // The broker has answered, and would say the same at its other addresses.
+                throw error
+            case nil:
+                causes.append(Task.isCancelled ? "given up, as was asked for" : "no answer in time")
+            }
+            if Task.isCancelled { break }
+        }
+        throw AMQPError(.connectionFailed, during: operation, cause: causes.joined(separator: "; "))
     }
 
     /// Why the broker accepts no messages for now; `nil` while it does.

@@ -13,7 +13,7 @@ extension LinkedConnection {
     /// Connects, starts the pump, opens the channel and sets it up.
     func open(_ prepare: [OutgoingMethod] = []) async throws(AMQPError) {
         do throws(AMQPError) {
-            try link.connect()
+            try await link.connect()
             pumping = Task { await self.link.pump() }
             for method in [.openChannel] + prepare { _ = try await link.call(method) }
         } catch {

@@ -31,6 +31,8 @@ public final class SocketExecutor: SerialExecutor {
     private let wakeUp: (read: Int32, write: Int32)
     private let queue = Mutex(Queue())
     private let waits = WaitList()
+    /// The waits whose tasks were cancelled, which the thread has yet to end.
+    private let cancelled = Mutex<Set<UInt64>>([])
 
     /// Creates the executor. Its thread starts with the first job.
     ///
@@ -75,9 +77,32 @@ public final class SocketExecutor: SerialExecutor {
     public nonisolated(nonsending) func wait(
         for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant
     ) async -> Interest {
+        await wait(for: interest, on: descriptor, until: deadline, number: nil)
+    }
+
+    /// The same, but ended at once when the task is cancelled, which gives the empty set as well.
+    public nonisolated(nonsending) func waitUnlessCancelled(
+        for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant
+    ) async -> Interest {
+        let number = waits.nextNumber()
+        return await withTaskCancellationHandler {
+            await wait(for: interest, on: descriptor, until: deadline, number: number)
+        } onCancel: {
+            // The wait has been added by the time that the thread looks: until then it is busy adding it.
+            cancelled.withLock { _ = $0.insert(number) }
+            signal()
+        }
+    }
+
+    private nonisolated(nonsending) func wait(
+        for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant, number: UInt64?
+    ) async -> Interest {
         checkIsOnThread()
         return await withCheckedContinuation { continuation in
-            waits.add(.init(descriptor: descriptor, interest: interest, deadline: deadline, continuation: continuation))
+            waits.add(
+                .init(
+                    descriptor: descriptor, interest: interest, deadline: deadline, number: number,
+                    continuation: continuation))
         }
     }
 
@@ -120,34 +145,10 @@ public final class SocketExecutor: SerialExecutor {
         pthread_getspecific(Self.currentKey) == Unmanaged.passUnretained(self).toOpaque()
     }
 
-    /// Enough for librabbitmq to decode the largest header frame that is let in, which calls itself once for each level
-    /// of nesting: 8 MiB at most. The kernel gives memory only to what is used.
-    private static let stackSize = 16 << 20
-
     private func startThread() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setstacksize(&attributes, Self.stackSize)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        defer { pthread_attr_destroy(&attributes) }
-        var thread = pthread_t()
-        let failure = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let executor = Unmanaged<SocketExecutor>.fromOpaque(argument).takeRetainedValue()
-                executor.nameThread()
-                executor.run()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        precondition(failure == 0, "no thread is left for a connection: raise the limit of processes (ulimit -u)")
-    }
-
-    private func nameThread() {
-        let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { return }
-        _ = write(file, Array(label.utf8.prefix(15)), min(15, label.utf8.count))
-        close(file)
+        // The thread keeps the executor for as long as it runs.
+        let isStarted = Thread.start(label: label) { self.run() }
+        precondition(isStarted, "no thread is left for a connection: raise the limit of processes (ulimit -u)")
     }
 
     private func signal() {
@@ -186,6 +187,16 @@ public final class SocketExecutor: SerialExecutor {
             var bytes = [UInt8](repeating: 0, count: 256)
             _ = read(wakeUp.read, &bytes, bytes.count)
         }
+        let cancelled = cancelled.withLock { numbers in
+            defer { numbers = [] }
+            return numbers
+        }
+        if !cancelled.isEmpty {
+            for wait in waits.remove(where: { $0.number.map(cancelled.contains) ?? false }) {
+                wait.continuation.resume(returning: [])
+            }
+            return
+        }
         let failed = Int16(POLLERR) | Int16(POLLHUP) | Int16(POLLNVAL)
         for (wait, ready) in waits.takeFinished(states: descriptors.dropFirst().map(\.revents), failed: failed) {
             wait.continuation.resume(returning: ready)
@@ -201,10 +212,18 @@ private final class WaitList: @unchecked Sendable {
         let descriptor: Int32
         let interest: SocketExecutor.Interest
         let deadline: ContinuousClock.Instant
+        /// What it is cancelled by, if it can be.
+        let number: UInt64?
         let continuation: CheckedContinuation<SocketExecutor.Interest, Never>
     }
 
     private(set) var all: [Wait] = []
+    private var lastNumber: UInt64 = 0
+
+    func nextNumber() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
+    }
 
     var isEmpty: Bool { all.isEmpty }
 
