@@ -48,6 +48,7 @@ let package = Package(
                 .embedInCode("Migrations/m2_customers.sql"),
                 .embedInCode("Migrations/m3_inbox_outbox.sql"),
                 .embedInCode("Migrations/m4_guards.sql"),
+                .embedInCode("Migrations/m5_topology.sql"),
             ],
             swiftSettings: settings),
         .target(

@@ -52,7 +52,7 @@ public struct AMQPError: Error, Sendable, Hashable, CustomStringConvertible {
     public let code: Code
     /// The broker's reply code, such as 404, where the broker gave one.
     public let brokerCode: Int?
-    /// What was being done, and to what: "declaring the queue orders.0".
+    /// What was being done, and to what: "declaring the queue orders.00".
     public let during: String
     /// What the broker, the library or the system said.
     public let cause: String

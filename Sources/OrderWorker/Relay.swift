@@ -30,6 +30,17 @@ struct Relay: Sendable {
 
     /// Puts a message aside, to come back to the same partition after the retry delay.
     func deferred(_ delivery: Delivery, attempts: Int) -> OutgoingMessage {
+        passedOn(delivery, to: Topology.retry, attempts: attempts)
+    }
+
+    /// Sends a message on unchanged, with its routing key, to where it should have come at once.
+    ///
+    /// Its headers must leave room for those of the relay: see ``DeadLetter/canPassOn(_:)``.
+    func moved(_ delivery: Delivery, to exchange: String) -> OutgoingMessage {
+        passedOn(delivery, to: exchange, attempts: received(delivery.message).attempts)
+    }
+
+    private func passedOn(_ delivery: Delivery, to exchange: String, attempts: Int) -> OutgoingMessage {
         var message = received(delivery.message).message
         message.properties.headers[DeadLetter.user] = .string(message.properties.userID ?? "")
         message.properties.headers[Self.attemptsHeader] = .integer(Int64(attempts))
@@ -40,7 +51,7 @@ struct Relay: Sendable {
         message.properties.deliveryMode = .persistent
         message.properties.expiration = nil
         return OutgoingMessage(
-            exchange: Topology.retry, routingKey: delivery.routingKey, isMandatory: true, message: message)
+            exchange: exchange, routingKey: delivery.routingKey, isMandatory: true, message: message)
     }
 
     /// Sends a message to the dead letters, under the worker's own name: who replays it can tell by that whether its

@@ -6,6 +6,8 @@ internal import OrderWorker
 
 struct BrokerExamination {
     let settings: Settings
+    /// How many partitions there should be.
+    let partitions: Int
 
     func run(_ examination: inout Examination) async {
         let configuration: AMQP.ConnectionConfiguration
@@ -31,7 +33,7 @@ struct BrokerExamination {
 
     private func examine(_ connection: TopologyConnection, _ examination: inout Examination) async {
         do {
-            let topology = Topology(partitions: try settings.integer(.partitions))
+            let topology = Topology(partitions: partitions)
             let differences = try await topology.check(on: connection)
             for difference in differences {
                 examination.note("topology", .wrong(difference, mend: "order-worker topology apply"))
@@ -99,7 +101,7 @@ struct BrokerExamination {
     private func measure(_ connection: TopologyConnection) async throws -> QueueDepths {
         var depths = QueueDepths()
         depths.dead = try await connection.depth(ofQueue: Topology.deadLetters)?.messages ?? 0
-        for partition in 0..<(try settings.integer(.partitions)) {
+        for partition in 0..<partitions {
             let depth = try await connection.depth(ofQueue: Topology.queue(partition: partition))
             depths.waiting += depth?.messages ?? 0
             if depth?.consumers == 0 { depths.unserved += 1 }

@@ -28,9 +28,26 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         var examination = Examination()
         examination.note("configuration", .fine("every setting can be read"))
-        await BrokerExamination(settings: settings).run(&examination)
+        let stored = await examinePartitions(settings, &examination)
+        await BrokerExamination(
+            settings: settings, partitions: stored ?? settings.partitions ?? Settings.standardPartitions
+        ).run(&examination)
         await DatabaseExamination(settings: settings).run(&examination)
         if examination.isAnythingWrong { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    /// - Returns: the number of partitions that is stored, where it can be known.
+    private func examinePartitions(_ settings: Settings, _ examination: inout Examination) async -> Int? {
+        // Where the database can't be asked, its own examination says why.
+        guard let stored = try? await settings.storedPartitions() else { return nil }
+        let differences = settings.partitionDifference(stored: stored)
+        for difference in differences {
+            examination.note(
+                "partitions",
+                .wrong(difference, mend: "order-worker topology apply, or leave the setting partitions unset"))
+        }
+        if differences.isEmpty { examination.note("partitions", .fine("\(stored)")) }
+        return stored
     }
 
     private func askWorker(_ settings: Settings) async throws {

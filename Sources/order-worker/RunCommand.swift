@@ -120,7 +120,7 @@ struct RunCommand: AsyncParsableCommand {
 extension Settings {
     func worker() throws -> WorkerConfiguration {
         WorkerConfiguration(
-            amqp: try amqp(), database: try database(), partitions: try integer(.partitions),
+            amqp: try amqp(), database: try database(), partitions: partitions ?? Self.standardPartitions,
             lanes: try integer(.lanes), batchLimit: try integer(.batchLimit),
             maximumMessageSize: try integer(.messageSizeLimit), commandAge: try duration(.commandAge),
             authorization: Authorization(rawValue: try text(.authorization)) ?? .userID,

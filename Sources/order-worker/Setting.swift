@@ -45,7 +45,9 @@ enum Setting: String, CaseIterable, Sendable {
         case .databaseURLFile: Definition(.text, "File that holds database.url.")
         case .databasePasswordFile: Definition(.text, "File that holds the password, for a database.url without one.")
         case .partitions:
-            Definition(.integer(1...1024), "Number of partition queues; the same for all workers.", default: "8")
+            Definition(
+                .integer(1...100),
+                "Number of partitions: for topology apply to make (8 at first), for a worker to insist on.")
         case .lanes:
             Definition(.integer(1...64), "Lanes of a worker, each with a database session of its own.", default: "2")
         case .batchLimit:

@@ -1,7 +1,11 @@
 // `order-worker topology`: the exchanges and queues on the broker.
 
+internal import AMQP
 internal import ArgumentParser
+internal import Logging
+internal import OrderStore
 internal import OrderWorker
+internal import PostgreSQL
 
 struct TopologyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -9,19 +13,38 @@ struct TopologyCommand: AsyncParsableCommand {
         subcommands: [Apply.self, Check.self])
 
     struct Apply: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Declare what is missing; safe to repeat.")
+        static let configuration = CommandConfiguration(
+            abstract: "Make what is missing, and store the number of partitions for the workers; safe to repeat.",
+            discussion: """
+                Workers and publishers can go on meanwhile: a missing queue is restored, and partitions are added, while \
+                commands are under way; what came for a queue while it was missing is sent on first. Partitions are taken \
+                away only when their queues are empty. Log in as the workers do: commands that have to be moved are moved \
+                under their account. Queues with the names of an earlier version (orders.0) are moved to today's \
+                (orders.00): stop the workers for it, and, to keep the order of commands sent in that very moment too, \
+                the publishers.
+                """)
 
         @OptionGroup var partitions: PartitionOptions
         @OptionGroup var broker: BrokerOptions
+        @OptionGroup var database: DatabaseOptions
         @OptionGroup var waiting: WaitOptions
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let settings = try common.load(partitions, broker, waiting)
-            let topology = Topology(partitions: try settings.integer(.partitions))
-            let made = try await settings.withTopologyConnection { try await topology.apply(on: $0) }
-            for line in made { Console.print("made \(line)") }
-            Console.print("The topology has \(topology.partitions) partitions.")
+            let settings = try common.load(partitions, broker, database, waiting)
+            let mover = CommandMover(try settings.amqp(), logger: Logger(label: "topology"))
+            let made = try await settings.withTopologyConnection { broker in
+                try await settings.withDatabase { database in
+                    try await Migrator(migrations: OrderMigrations.all).verify(on: database)
+                    let stored = try await PartitionCount.read(on: database)
+                    let topology = Topology(partitions: settings.partitions ?? stored ?? Settings.standardPartitions)
+                    var change = TopologyChange(topology, on: broker, mover: mover, previous: stored) { count in
+                        try await PartitionCount.write(count, on: database)
+                    }
+                    return try await change.apply() + ["The topology has \(topology.partitions) partitions."]
+                }
+            }
+            for line in made { Console.print(line) }
         }
     }
 
@@ -32,16 +55,50 @@ struct TopologyCommand: AsyncParsableCommand {
 
         @OptionGroup var partitions: PartitionOptions
         @OptionGroup var broker: BrokerOptions
+        @OptionGroup var database: DatabaseOptions
         @OptionGroup var waiting: WaitOptions
         @OptionGroup var common: CommonOptions
 
         func run() async throws {
-            let settings = try common.load(partitions, broker, waiting)
-            let topology = Topology(partitions: try settings.integer(.partitions))
-            let differences = try await settings.withTopologyConnection { try await topology.check(on: $0) }
+            let settings = try common.load(partitions, broker, database, waiting)
+            let differences = try await settings.withTopologyConnection { broker in
+                let stored = try await settings.storedPartitions()
+                let topology = Topology(partitions: stored ?? settings.partitions ?? Settings.standardPartitions)
+                return try await settings.partitionDifference(stored: stored) + topology.check(on: broker)
+            }
             for line in differences { Console.print(line) }
             if !differences.isEmpty { throw ExitCode(ExitStatus.refused.rawValue) }
             Console.print("The exchanges and queues are as they should be. Bindings can't be read over AMQP.")
         }
+    }
+}
+
+extension Settings {
+    /// How many partitions are made where nothing says how many.
+    static let standardPartitions = 8
+
+    /// What the setting says; nil where it isn't set and the database decides.
+    var partitions: Int? {
+        if case .integer(let number)? = entries[.partitions]?.value { return number }
+        return nil
+    }
+
+    /// The number of partitions in the database; nil where the topology was never applied.
+    func storedPartitions() async throws -> Int? {
+        try await withDatabase { database in
+            try await Migrator(migrations: OrderMigrations.all).verify(on: database)
+            return try await PartitionCount.read(on: database)
+        }
+    }
+
+    /// What is wrong with the number of partitions, in words.
+    func partitionDifference(stored: Int?) -> [String] {
+        guard let stored else {
+            return ["The number of partitions isn't stored: the topology was never applied, and workers serve nothing."]
+        }
+        guard let partitions, partitions != stored else { return [] }
+        return [
+            "The setting partitions is \(partitions), but the topology has \(stored): such a worker serves nothing."
+        ]
     }
 }

@@ -91,7 +91,7 @@ struct CommandSenderTests {
     func noAnswer() async throws {
         try await TestBroker.withVirtualHost { broker in
             try await broker.withConnection { connection in
-                _ = try await Topology(partitions: 1).apply(on: connection)
+                _ = try await broker.apply(Topology(partitions: 1), on: connection)
                 let began = ContinuousClock.now
                 let lines = try await send(try commands(3), to: broker, timeout: .milliseconds(500))
                 #expect(lines.map(\.command.id) == ["0", "1", "2"])

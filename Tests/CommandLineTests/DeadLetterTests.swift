@@ -15,7 +15,7 @@ struct DeadLetterTests {
         headers: [String: FieldValue] = [:]
     ) -> Message {
         let death: [String: FieldValue] = [
-            "count": 1, "reason": .string(reason), "queue": "orders.3", "time": .timestamp(1_800_000_000),
+            "count": 1, "reason": .string(reason), "queue": "orders.03", "time": .timestamp(1_800_000_000),
             "exchange": .string(exchange), "routing-keys": .array(["key"]),
         ]
         var all = headers

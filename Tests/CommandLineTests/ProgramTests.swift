@@ -100,7 +100,7 @@ struct ProgramTests {
         #expect(lines.contains(["lanes", "3", "command", "line"]))
         #expect(lines.contains(["drain.timeout", "7s", "environment"]))
         #expect(lines.contains(["amqp.url", "(hidden)", "environment"]))
-        #expect(lines.contains(["partitions", "8", "default"]))
+        #expect(lines.contains(["batch.limit", "500", "default"]))
         #expect(!ending.output.contains("s3cret"))
     }
 

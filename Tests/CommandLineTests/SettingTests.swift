@@ -40,7 +40,7 @@ struct SettingTests {
             (Setting.lanes, "two", "a whole number from 1 to 64"),
             (.lanes, "0", "a whole number from 1 to 64"),
             (.lanes, "2 ", "a whole number from 1 to 64"),
-            (.partitions, "1025", "a whole number from 1 to 1024"),
+            (.partitions, "101", "a whole number from 1 to 100"),
             (.httpPort, "65536", "a whole number from 0 to 65535"),
             (.drainTimeout, "20", "a duration such as 500ms, 20s, 5m or 24h"),
             (.drainTimeout, "-1s", "a duration"),

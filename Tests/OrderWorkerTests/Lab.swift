@@ -29,7 +29,7 @@ struct Lab {
     ) async throws -> DecidedBatch {
         let deliveries = messages.enumerated().map { index, entry in
             Delivery(
-                tag: UInt64(index + 1), consumerTag: "orders.3", isRedelivered: false, exchange: "orders",
+                tag: UInt64(index + 1), consumerTag: "orders.03", isRedelivered: false, exchange: "orders",
                 routingKey: entry.key, message: entry.message)
         }
         let reading = admission.read(deliveries, now: now)

@@ -119,7 +119,7 @@ def odd_headers(chosen: random.Random, own_queues: list[str]) -> dict:
         ]
         return {"x-death": chosen.choice(forged), "x-first-death-queue": 7, "x-first-death-reason": "forged"}
     if kind == 8:
-        return {"CC": ["a" * 36, "orders.0"], "BCC": ["b", "orders.dead"]}
+        return {"CC": ["a" * 36, "orders.00"], "BCC": ["b", "orders.dead"]}
     if kind == 9:
         return {"x-delivery-count": chosen.choice([10**6, "many"]), "x-death-count": None, "x-stream-offset": "first"}
     if kind == 10 and chosen.random() < 0.2:

@@ -18,10 +18,10 @@ from order_bulk import Message
 from order_client import SOURCE, Command, create_customer, rfc3339
 from order_documents import Generator, Refused, contract, read
 from order_headers import Field, number, odd_headers, text
-from order_stage import PARTITIONS
+from order_stage import PARTITIONS, queue_of
 
 SIZE_LIMIT = 262_144
-OWN_QUEUES = [f"orders.{number}" for number in range(PARTITIONS)] + ["orders.dead", "orders.retry"]
+OWN_QUEUES = [queue_of(number) for number in range(PARTITIONS)] + ["orders.dead", "orders.retry"]
 PREFIXES = ("cloudEvents:", "cloudEvents_", "ce-")
 UNREADABLE = frozenset({"malformed_message", "schema_violation"})
 MALFORMED = frozenset({"malformed_message"})
@@ -424,7 +424,7 @@ class HostileGenerator:
         command = self.command(target)
         result = self.hostile(command, codes={"routing_key_mismatch"})
         result.routing_key = self.random.choice(
-            [self.id(), "", "x" * 255, target.customer.upper(), target.customer + " ", "orders.0", "#",
+            [self.id(), "", "x" * 255, target.customer.upper(), target.customer + " ", "orders.00", "#",
              target.customer[:-1], "\x00" * 200, "ä" * 127, b"\xff\xfe"])
         return result
 

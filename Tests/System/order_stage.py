@@ -27,6 +27,11 @@ SAMPLE_CATALOG = REPOSITORY / "deploy" / "sample" / "catalog.json"
 PARTITIONS = 8
 
 
+def queue_of(partition: int) -> str:
+    """The queue of a partition, and the exchange before it."""
+    return f"orders.{partition:02d}"
+
+
 def with_path(url: str, path: str) -> str:
     return urlsplit(url)._replace(path="/" + quote(path, safe="")).geturl()
 
@@ -184,7 +189,6 @@ class Stage:
         return {
             "AMQP_URL": self.amqp_url,
             "DATABASE_URL": self.database_url,
-            "PARTITIONS": str(PARTITIONS),
             "HTTP_PORT": str(free_port()),
             **changes,
         }

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pika
 
-from order_stage import PARTITIONS, SAMPLE_CATALOG, Stage
+from order_stage import PARTITIONS, SAMPLE_CATALOG, Stage, queue_of
 
 
 def test_setting_up_twice_changes_nothing(stage):
@@ -19,7 +19,7 @@ def test_setting_up_twice_changes_nothing(stage):
 def test_topology_makes_single_active_consumer_quorum_queues_and_check_says_what_differs(stage):
     queues = {queue["name"]: queue for queue in stage.servers.management("GET", f"queues/{stage.name}")}
     for number in range(PARTITIONS):
-        queue = queues[f"orders.{number}"]
+        queue = queues[queue_of(number)]
         assert queue["arguments"]["x-queue-type"] == "quorum"
         assert queue["arguments"]["x-single-active-consumer"] is True
         assert queue["durable"]
@@ -30,10 +30,10 @@ def test_topology_makes_single_active_consumer_quorum_queues_and_check_says_what
 
     stage.command_line("topology", "check", expect=0)
     with closing(pika.BlockingConnection(pika.URLParameters(stage.admin_url))) as connection:
-        connection.channel().queue_delete("orders.3")
+        connection.channel().queue_delete("orders.03")
     done = stage.command_line("topology", "check", expect=None)
     assert done.returncode != 0
-    assert "orders.3" in done.stdout + done.stderr
+    assert "orders.03" in done.stdout + done.stderr
 
 
 def test_doctor_is_content_with_a_sound_set_up_and_names_what_is_missing(servers, stage):

@@ -13,7 +13,7 @@ import pika
 import pytest
 
 from order_client import Command, Publisher, create_customer, new_id, order, subscription
-from order_stage import PARTITIONS
+from order_stage import PARTITIONS, queue_of
 
 DELIVERY_LIMIT = 100
 
@@ -67,7 +67,7 @@ def exhaust_deliveries(stage, count: int = 1):
     with channel_of(stage.admin_url) as channel:
         left = count
         for number in range(PARTITIONS):
-            deliveries = channel.consume(f"orders.{number}", inactivity_timeout=0.5)
+            deliveries = channel.consume(queue_of(number), inactivity_timeout=0.5)
             for method, _, _ in deliveries:
                 if method is None:
                     break
@@ -275,7 +275,7 @@ def test_what_the_broker_does_not_take_stays_a_dead_letter(stage):
     before = listed(stage)
     with channel_of(stage.admin_url) as channel:
         for number in range(PARTITIONS):
-            channel.queue_unbind(f"orders.{number}", "orders", "1")
+            channel.exchange_unbind(queue_of(number), "orders", "1")
     done = stage.command_line("deadletters", "replay", "--all", expect=2)
     assert "doctor" in done.stderr
     assert listed(stage) == before

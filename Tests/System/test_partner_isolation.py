@@ -429,17 +429,17 @@ def test_an_intruder_in_the_middle_of_the_owners_own_batch(stage, listener):
 
 
 FORBIDDEN = {
-    "read commands": lambda channel: channel.basic_get("orders.0"),
+    "read commands": lambda channel: channel.basic_get("orders.00"),
     "read dead letters": lambda channel: channel.basic_get("orders.dead"),
     "read others' replies": lambda channel: channel.basic_get("events.replies"),
     "have a queue": lambda channel: channel.queue_declare("", exclusive=True),
     "declare a queue": lambda channel: channel.queue_declare("orders.99", durable=True),
     "declare an exchange": lambda channel: channel.exchange_declare("orders.more"),
-    "bind a queue": lambda channel: channel.queue_bind("orders.0", "order.events", "#"),
-    "purge a queue": lambda channel: channel.queue_purge("orders.0"),
-    "delete a queue": lambda channel: channel.queue_delete("orders.0"),
+    "bind a queue": lambda channel: channel.queue_bind("orders.00", "order.events", "#"),
+    "purge a queue": lambda channel: channel.queue_purge("orders.00"),
+    "delete a queue": lambda channel: channel.queue_delete("orders.00"),
     "publish events": lambda channel: channel.basic_publish("order.events", "customer.created", b"{}"),
-    "publish to a queue": lambda channel: channel.basic_publish("", "orders.0", b"{}"),
+    "publish to a queue": lambda channel: channel.basic_publish("", "orders.00", b"{}"),
     "publish for another try": lambda channel: channel.basic_publish("orders.retry", "x", b"{}"),
 }
 
