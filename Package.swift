@@ -86,10 +86,12 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "AMQPTests", dependencies: ["AMQP", .product(name: "Logging", package: "swift-log")],
+            name: "AMQPTests",
+            dependencies: ["AMQP", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         .testTarget(
-            name: "PostgreSQLTests", dependencies: ["PostgreSQL", .product(name: "Logging", package: "swift-log")],
+            name: "PostgreSQLTests",
+            dependencies: ["PostgreSQL", "SocketExecutor", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings),
         // The executable model and the random histories that several tests play.
         .target(

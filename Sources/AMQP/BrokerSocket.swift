@@ -32,7 +32,7 @@ final class BrokerSocket {
     ///
     /// - Parameters:
     ///   - host: one of the numeric addresses of the address's host.
-    ///   - limit: how long connecting may take. Logging in has the connect timeout for itself.
+    ///   - limit: how long connecting may take, and then logging in.
     init(
         address: BrokerAddress, host: String, within limit: Duration, configuration: ConnectionConfiguration
     ) throws(AMQPError) {
@@ -43,7 +43,7 @@ final class BrokerSocket {
         self.connection = connection
         do throws(AMQPError) {
             descriptor = try Self.open(connection, address, host, within: limit, configuration)
-            try Self.logIn(connection, address, configuration)
+            try Self.logIn(connection, address, within: limit, configuration)
             let agreed = amqp_get_heartbeat(connection)
             let agreedFrame = amqp_get_frame_max(connection)
             let status = amqp_tune_connection(
@@ -132,10 +132,11 @@ final class BrokerSocket {
     }
 
     private static func logIn(
-        _ connection: amqp_connection_state_t, _ address: BrokerAddress, _ configuration: ConnectionConfiguration
+        _ connection: amqp_connection_state_t, _ address: BrokerAddress, within limit: Duration,
+        _ configuration: ConnectionConfiguration
     ) throws(AMQPError) {
         let operation = "logging in to \(address)"
-        var timeout = timeval(configuration.connectTimeout)
+        var timeout = timeval(limit)
         try check(amqp_set_handshake_timeout(connection, &timeout), .connectionFailed, during: operation)
         let arena = EncodingArena()
         var properties = arena.table([

@@ -134,9 +134,10 @@ final class Link {
         }
         var causes: [String] = []
         for (index, host) in hosts.numeric.enumerated() {
-            let limit = ContinuousClock.now.duration(to: hosts.deadline(ofAddress: index, within: deadline))
-            // It takes its time for connecting and for logging in, and ends by itself a moment before this.
-            let end = ContinuousClock.now + limit + configuration.connectTimeout + .seconds(1)
+            let share = hosts.deadline(ofAddress: index, within: deadline)
+            let limit = max(.milliseconds(1), ContinuousClock.now.duration(to: share))
+            // It takes that for connecting and again for logging in, and ends by itself a moment before this.
+            let end = ContinuousClock.now + limit * 2 + .seconds(1)
             let opened = await BlockingCall.run(label: "amqp connect", until: end) {
                 () -> Result<Handover, AMQPError> in
                 do throws(AMQPError) {

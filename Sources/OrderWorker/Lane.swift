@@ -20,6 +20,8 @@ actor Lane {
     private var hasServed = false
     /// The wait before the next try, ended early by ``stop()``.
     private var pause: Task<Void, any Error>?
+    /// Connecting, which may take long where nobody answers, is given up by ``stop()`` too.
+    private var opening: Task<LaneConnections, any Error>?
 
     init(index: Int, name: String, _ configuration: WorkerConfiguration, status: StatusBoard, logger: Logger) {
         self.index = index
@@ -35,6 +37,7 @@ actor Lane {
     func stop() async {
         isStopping = true
         pause?.cancel()
+        opening?.cancel()
         status.update(lane: index) { $0.state = .draining }
         await session?.stop()
     }
@@ -96,7 +99,12 @@ actor Lane {
     }
 
     private func serveOnce(_ connected: () -> Void) async throws {
-        let connections = try await LaneConnections.open(configuration, name: name, logger: logger)
+        let (configuration, name, logger) = (configuration, name, logger)
+        let opening = Task { try await LaneConnections.open(configuration, name: name, logger: logger) }
+        self.opening = opening
+        let opened = await opening.result
+        self.opening = nil
+        let connections = try opened.get()
         self.connections = connections
         defer { self.connections = nil }
         do {

@@ -55,8 +55,7 @@ public actor Connection {
     /// Connects to the first of the configured servers that accepts.
     ///
     /// - Throws: `.authenticationFailed` as soon as a server refuses the user; `.connectionFailed` when none of the
-    ///   servers could be used, each within ``ConnectionConfiguration/connectTimeout`` (a host name's look-up has the
-    ///   resolver's own time limit).
+    ///   servers could be used, each within ``ConnectionConfiguration/connectTimeout``, or the task was cancelled.
     public static func connect(
         _ configuration: ConnectionConfiguration, logger: Logger
     ) async throws(PostgreSQLError) -> Connection {
@@ -73,14 +72,21 @@ public actor Connection {
     private func open() async throws(PostgreSQLError) {
         var failures: [PostgreSQLError] = []
         for attempt in configuration.attempts {
-            do {
-                return try await open(attempt)
-            } catch {
-                abandon()
-                // Another server won't know the user or the database any better.
-                let isFinal = error.code == .authenticationFailed || error.sqlState?.hasPrefix("3D") == true
-                if isFinal { throw error }
-                failures.append(error)
+            let deadline = ContinuousClock.now.advanced(by: configuration.connectTimeout)
+            let hosts = try await addresses(of: attempt, until: deadline, &failures)
+            for (index, address) in hosts.numeric.enumerated() {
+                var attempt = attempt
+                // With the name as the host, which the server's certificate has to be for.
+                if !address.isEmpty { attempt.parameters["hostaddr"] = address }
+                do {
+                    return try await open(attempt, until: hosts.deadline(ofAddress: index, within: deadline))
+                } catch {
+                    abandon()
+                    // Another server won't know the user or the database any better.
+                    let isFinal = error.code == .authenticationFailed || error.sqlState?.hasPrefix("3D") == true
+                    if isFinal || Task.isCancelled { throw error }
+                    failures.append(error)
+                }
             }
         }
         guard var failure = failures.last else { throw .closed(during: "connect") }
@@ -88,10 +94,28 @@ public actor Connection {
         throw failure
     }
 
-    private func open(_ attempt: ConnectionConfiguration.Attempt) async throws(PostgreSQLError) {
-        let deadline = ContinuousClock.now.advanced(by: configuration.connectTimeout)
-        let pairs = attempt.parameters
-        let start = CStringList(pairs.map(\.keyword)).withPointers { keywords in
+    /// The addresses to try; a single empty one where libpq knows where to go; none, and why, if there are none.
+    private func addresses(
+        of attempt: ConnectionConfiguration.Attempt, until deadline: ContinuousClock.Instant,
+        _ failures: inout [PostgreSQLError]
+    ) async throws(PostgreSQLError) -> HostAddresses {
+        guard let name = attempt.name else { return HostAddresses(numeric: [""]) }
+        do {
+            return try await HostAddresses.resolve(name, until: deadline, lookUp: configuration.lookUp)
+        } catch {
+            let failure = failure(attempt, "\(error.cause).")
+            if Task.isCancelled { throw failure }
+            failures.append(failure)
+            return HostAddresses(numeric: [])
+        }
+    }
+
+    private func open(
+        _ attempt: ConnectionConfiguration.Attempt, until deadline: ContinuousClock.Instant
+    ) async throws(PostgreSQLError) {
+        let limit = ContinuousClock.now.duration(to: deadline)
+        let pairs = Array(attempt.parameters)
+        let start = CStringList(pairs.map(\.key)).withPointers { keywords in
             CStringList(pairs.map(\.value)).withPointers { values in PQconnectStartParams(keywords, values, 0) }
         }
         guard let start else { throw failure(attempt, "There is no memory left.") }
@@ -103,10 +127,11 @@ public actor Connection {
 
         var interest = SocketExecutor.Interest.write
         connecting: while true {
-            let ready = await executor.wait(for: interest, on: handle.descriptor, until: deadline)
+            let ready = await executor.waitUnlessCancelled(for: interest, on: handle.descriptor, until: deadline)
             guard self.handle === handle else { throw .closed(during: "connect") }
             if ready.isEmpty {
-                throw failure(attempt, "\(attempt.server) gave no answer within \(configuration.connectTimeout).")
+                let end = Task.isCancelled ? "was given up, as was asked for" : "gave no answer within \(limit)"
+                throw failure(attempt, "\(attempt.server) \(end).")
             }
             switch PQconnectPoll(start) {
             case PGRES_POLLING_READING: interest = .read

@@ -1,22 +1,29 @@
 // Where the database is and how long to wait for it: a libpq connection string with bounds on every wait.
 
 internal import CLibPQ
+internal import SocketExecutor
 
 /// How to reach the database.
 ///
 /// Defaults that the connection string may override: `keepalives_idle=10`, `keepalives_interval=5`, `keepalives_count=3`,
 /// `tcp_user_timeout=20000`, so that a dead network is noticed within 25 seconds on either side (the server's side is set
-/// by `options`, before those of the string); `client_encoding` is always UTF-8, the session's time zone UTC.
+/// by `options`, before those of the string, the service file or `PGOPTIONS`); `client_encoding` is always UTF-8, the session's time zone UTC.
 public struct ConnectionConfiguration: Sendable {
     /// The session's name in `pg_stat_activity`. Overrides the connection string's.
     public var applicationName: String?
-    /// The longest wait for one server, from the first packet to a usable session. `connect_timeout`, else 10 seconds.
+    /// The longest wait for one server, from the look-up of its name to a usable session; the addresses of the name share it.
+    /// `connect_timeout`, else 10 seconds.
     public var connectTimeout: Duration
     /// The longest that the server works on one statement (its `statement_timeout`). A call that isn't answered five
     /// seconds after this time ends the connection. 60 seconds; at least 1 millisecond.
     public var statementTimeout: Duration = .seconds(60)
 
+    /// What the connection string says.
     private let given: [String: String]
+    /// The same with what libpq's environment variables, its service file and its defaults say.
+    private let effective: [String: String]
+    /// How host names are looked up.
+    var lookUp = HostAddresses.systemLookUp
 
     /// Reads a libpq connection string.
     ///
@@ -31,23 +38,23 @@ public struct ConnectionConfiguration: Sendable {
             throw Self.invalid(Self.withoutQuotedParts(ConnectionHandle.sentence(text)))
         }
         defer { PQconninfoFree(options) }
-        var given: [String: String] = [:]
-        var option = options
-        while let keyword = option.pointee.keyword {
-            if let value = option.pointee.val { given[String(cString: keyword)] = String(cString: value) }
-            option += 1
-        }
+        let given = EffectiveOptions.read(options)
         self.given = given
+        do throws(EffectiveOptions.Refusal) {
+            effective = try EffectiveOptions.read(given)
+        } catch {
+            throw Self.invalid(Self.withoutQuotedParts(error.message))
+        }
         self.connectTimeout = .seconds(10)
-        if let text = given["connect_timeout"], !text.isEmpty {
+        if let text = effective["connect_timeout"], !text.isEmpty {
             guard let seconds = Int32(text) else {
                 throw Self.invalid("connect_timeout isn't a whole number of seconds.")
             }
             // To libpq zero or less means for ever, which nothing here waits.
             if seconds > 0 { connectTimeout = .seconds(seconds) }
         }
-        let ports = Self.list(given["port"])
-        let hosts = max(Self.list(given["host"]).count, Self.list(given["hostaddr"]).count)
+        let ports = Self.list(effective["port"])
+        let hosts = max(1, Self.list(effective["host"]).count, Self.list(effective["hostaddr"]).count)
         if ports.count > 1 && ports.count != hosts {
             throw Self.invalid("It has \(ports.count) ports for \(hosts) hosts.")
         }
@@ -58,19 +65,21 @@ public struct ConnectionConfiguration: Sendable {
     /// One server to try.
     struct Attempt {
         let server: String
-        let parameters: [(keyword: String, value: String)]
+        /// The name whose addresses have to be looked up and tried one by one; nil for an address or a socket.
+        let name: String?
+        var parameters: [String: String]
     }
 
     /// The servers in the order to try them in. libpq would go through the list itself, but when driven without blocking
     /// it has no time limit for each server, and one that answers nothing would hide the others.
     var attempts: [Attempt] {
-        let names = Self.list(given["host"])
-        let addresses = Self.list(given["hostaddr"])
-        let ports = Self.list(given["port"])
+        let names = Self.list(effective["host"])
+        let addresses = Self.list(effective["hostaddr"])
+        let ports = Self.list(effective["port"])
         let count = max(names.count, addresses.count, 1)
         var order = Array(0..<count)
-        if given["load_balance_hosts"] == "random" { order.shuffle() }
-        let wanted = given["target_session_attrs"]
+        if effective["load_balance_hosts"] == "random" { order.shuffle() }
+        let wanted = effective["target_session_attrs"]
         let passes = wanted == "prefer-standby" && count > 1 ? ["standby", "any"] : [wanted]
         return passes.flatMap { wanted in
             order.map { index in
@@ -79,12 +88,16 @@ public struct ConnectionConfiguration: Sendable {
                 let name = index < names.count ? names[index] : nil
                 let address = index < addresses.count ? addresses[index] : nil
                 let port = ports.count == 1 ? ports[0] : index < ports.count ? ports[index] : nil
-                parameters["host"] = name
-                parameters["hostaddr"] = address
-                parameters["port"] = port
-                let place = [name ?? address ?? "the default host", port ?? ""]
+                // An empty text is to libpq as if nothing had been said; nothing would be what the environment says.
+                parameters["host"] = name ?? ""
+                parameters["hostaddr"] = address ?? ""
+                parameters["port"] = port ?? ""
+                let isPortPlain = given["port"] == nil && port == "5432"
+                let place = [name ?? address ?? "the default host", isPortPlain ? "" : port ?? ""]
                 let server = place.filter { !$0.isEmpty }.joined(separator: ":")
-                return Attempt(server: server, parameters: parameters.map { ($0.key, $0.value) })
+                let isName =
+                    address?.isEmpty ?? true && name.map { !$0.isEmpty && !"/@".contains($0.prefix(1)) } ?? false
+                return Attempt(server: server, name: isName ? name : nil, parameters: parameters)
             }
         }
     }
@@ -100,7 +113,7 @@ public struct ConnectionConfiguration: Sendable {
         let options = [
             "-c statement_timeout=\(statementTimeout.settingMilliseconds)",
             "-c timezone=UTC -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
-            given["options"],
+            effective["options"],
         ]
         parameters["options"] = options.compactMap(\.self).joined(separator: " ")
         return parameters

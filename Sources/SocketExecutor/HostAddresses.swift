@@ -21,6 +21,8 @@ public struct HostAddresses: Sendable {
     /// In the order in which they are to be tried; at least one. IPv6 addresses stand without brackets.
     public let numeric: [String]
 
+    public init(numeric: [String]) { self.numeric = numeric }
+
     /// - Parameter lookUp: for tests.
     /// - Throws: ``Failure`` when the name has none, the deadline passed, or the task was cancelled.
     public nonisolated(nonsending) static func resolve(

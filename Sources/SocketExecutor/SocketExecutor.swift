@@ -77,32 +77,28 @@ public final class SocketExecutor: SerialExecutor {
     public nonisolated(nonsending) func wait(
         for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant
     ) async -> Interest {
-        await wait(for: interest, on: descriptor, until: deadline, number: nil)
+        checkIsOnThread()
+        return await withCheckedContinuation { continuation in
+            waits.add(.init(descriptor, interest, deadline, continuation))
+        }
     }
 
     /// The same, but ended at once when the task is cancelled, which gives the empty set as well.
-    public nonisolated(nonsending) func waitUnlessCancelled(
-        for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant
+    public func waitUnlessCancelled(
+        for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant,
+        isolation: isolated (any Actor)? = #isolation
     ) async -> Interest {
+        checkIsOnThread()
         let number = waits.nextNumber()
         return await withTaskCancellationHandler {
-            await wait(for: interest, on: descriptor, until: deadline, number: number)
+            // What is done with it by name keeps this closure on the caller's actor.
+            await withCheckedContinuation(isolation: isolation) { continuation in
+                waits.add(.init(descriptor, interest, deadline, number: number, continuation))
+            }
         } onCancel: {
             // The wait has been added by the time that the thread looks: until then it is busy adding it.
             cancelled.withLock { _ = $0.insert(number) }
             signal()
-        }
-    }
-
-    private nonisolated(nonsending) func wait(
-        for interest: Interest, on descriptor: Int32, until deadline: ContinuousClock.Instant, number: UInt64?
-    ) async -> Interest {
-        checkIsOnThread()
-        return await withCheckedContinuation { continuation in
-            waits.add(
-                .init(
-                    descriptor: descriptor, interest: interest, deadline: deadline, number: number,
-                    continuation: continuation))
         }
     }
 
@@ -215,6 +211,17 @@ private final class WaitList: @unchecked Sendable {
         /// What it is cancelled by, if it can be.
         let number: UInt64?
         let continuation: CheckedContinuation<SocketExecutor.Interest, Never>
+
+        init(
+            _ descriptor: Int32, _ interest: SocketExecutor.Interest, _ deadline: ContinuousClock.Instant,
+            number: UInt64? = nil, _ continuation: CheckedContinuation<SocketExecutor.Interest, Never>
+        ) {
+            self.descriptor = descriptor
+            self.interest = interest
+            self.deadline = deadline
+            self.number = number
+            self.continuation = continuation
+        }
     }
 
     private(set) var all: [Wait] = []

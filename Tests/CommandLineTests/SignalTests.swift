@@ -92,6 +92,23 @@ struct SignalTests {
         throw POSIXError(.ESRCH)
     }
 
+    @Test("SIGTERM during a connect to a silent server ends the worker at once, with status 0", arguments: [1, 2])
+    func connecting(lanes: Int) async throws {
+        try await withSilentServer { port in
+            let worker = try Program(
+                ["run", "--http-port", "0", "--lanes", "\(lanes)"], environment: Self.environment(port))
+            for _ in 0..<500 where !(try worker.errors.contains("\"address\"")) {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+            try await Task.sleep(for: .milliseconds(500))
+            let asked = ContinuousClock.now
+            worker.terminate()
+            let ending = try await worker.ending()
+            #expect(ending.status == 0)
+            #expect(asked.duration(to: .now) < .seconds(2))
+        }
+    }
+
     @Test("Two signals within a millisecond are one: the worker still stops in order, with status 0")
     func twoSignalsAtOnce() async throws {
         let worker = try Program(["run", "--http-port", "0"], environment: Self.environment(1))
