@@ -49,6 +49,7 @@ let package = Package(
                 .embedInCode("Migrations/m3_inbox_outbox.sql"),
                 .embedInCode("Migrations/m4_guards.sql"),
                 .embedInCode("Migrations/m5_topology.sql"),
+                .embedInCode("Migrations/m6_bookings.sql"),
             ],
             swiftSettings: settings),
         .target(

@@ -108,6 +108,10 @@ public enum EventEncoder {
             }
             writer.member("amount", transaction.amount)
             writer.member("at", transaction.at.description)
+            writer.member("date", transaction.date.description)
+            writer.member("bookedOn", transaction.bookedOn.description)
+            writer.member("refundableUntil", ifPresent: transaction.refundableUntil?.description)
+            writer.member("resellerId", ifPresent: transaction.resellerID)
             writer.member("reverses", ifPresent: transaction.reverses?.description)
         }
     }
@@ -116,6 +120,10 @@ public enum EventEncoder {
 
     private static func write(_ invoice: Invoice, _ lines: [InvoiceLine], _ writer: inout JSONWriter) {
         writer.member("invoiceId", invoice.id.description)
+        if invoice.state == .closed {
+            writer.member("kind", invoice.series.kind.rawValue)
+            writer.member("series", invoice.series.name)
+        }
         writer.member("number", ifPresent: invoice.number)
         writer.member("state", invoice.state.rawValue)
         writer.member("version", invoice.version)
@@ -127,6 +135,7 @@ public enum EventEncoder {
         writer.member("lines", lines) { writer, line in
             writer.object { writer in
                 writer.member("transactionId", line.transactionID.description)
+                writer.member("resellerId", ifPresent: line.resellerID)
                 writer.member("description", line.description)
                 writer.member("quantity", line.quantity)
                 writer.member("amount", line.amount)

@@ -80,33 +80,36 @@ private enum Example {
         {"transactionId": "\(ExampleID.order)", "type": "\(type)", "subscriptionId": "\(ExampleID.subscription)",
         "certificateType": "ov-ssl", "quantity": \(quantity), "unitPrice": {"amount": 12000, "currency": "EUR"},
         "days": {"charged": \(charged), "term": 365}, "amount": {"amount": \(amount), "currency": "EUR"},
-        "at": "2026-11-22T21:35:06Z"}
+        "at": "2026-11-22T21:35:06Z", "date": "2026-11-22", "bookedOn": "2026-11-22",
+        "refundableUntil": "2026-12-22", "resellerId": "nordlicht"}
         """
     }
 
     static let refund = """
         {"transactionId": "\(ExampleID.refund)", "type": "refund", "subscriptionId": "\(ExampleID.subscription)",
         "certificateType": "ov-ssl", "quantity": 2, "unitPrice": {"amount": 12000, "currency": "EUR"},
-        "amount": {"amount": -22619, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z",
-        "reverses": "\(ExampleID.order)"}
+        "amount": {"amount": -22619, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z", "date": "2026-11-22",
+        "bookedOn": "2026-11-22", "resellerId": "nordlicht", "reverses": "\(ExampleID.order)"}
         """
 
     static let renewalInventoryChange = """
         {"transactionId": "\(ExampleID.order)", "type": "renewalInventoryChange",
         "subscriptionId": "\(ExampleID.subscription)", "certificateType": "ov-ssl", "quantity": 30,
-        "amount": {"amount": 0, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z"}
+        "amount": {"amount": 0, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z", "date": "2026-11-22",
+        "bookedOn": "2026-11-22", "resellerId": "nordlicht"}
         """
 
     /// A transaction that only notes a change.
     static func note(_ type: String) -> String {
         """
         {"transactionId": "\(ExampleID.order)", "type": "\(type)", "subscriptionId": "\(ExampleID.subscription)",
-        "amount": {"amount": 0, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z"}
+        "amount": {"amount": 0, "currency": "EUR"}, "at": "2026-11-22T21:35:06Z", "date": "2026-11-22",
+        "bookedOn": "2026-11-22", "resellerId": "nordlicht"}
         """
     }
 
     private static let orderLine = """
-        {"transactionId": "\(ExampleID.order)",
+        {"transactionId": "\(ExampleID.order)", "resellerId": "nordlicht",
         "description": "Order: enterprise-pki ov-ssl, 2026-11-01 to 2027-11-01, 344 of 365 days", "quantity": 25,
         "amount": {"amount": 282740, "currency": "EUR"}}
         """
@@ -118,9 +121,9 @@ private enum Example {
         """
 
     static let closedInvoice = """
-        "invoiceId": "\(ExampleID.invoice)", "number": 1042, "state": "closed", "version": 3,
+        "invoiceId": "\(ExampleID.invoice)", "kind": "invoice", "series": "2026-11", "number": 1042, "state": "closed", "version": 3,
         "period": {"start": "2026-11-01", "end": "2026-12-01"}, "total": {"amount": 260121, "currency": "EUR"},
-        "lines": [\(orderLine), {"transactionId": "\(ExampleID.refund)",
+        "lines": [\(orderLine), {"transactionId": "\(ExampleID.refund)", "resellerId": "nordlicht",
         "description": "Refund: enterprise-pki ov-ssl, 2026-11-01 to 2027-11-01", "quantity": 2,
         "amount": {"amount": -22619, "currency": "EUR"}}]
         """

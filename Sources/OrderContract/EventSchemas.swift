@@ -94,6 +94,11 @@ extension EventType {
             "The part of the term that was charged."),
         .required("amount", money, "Charges are positive, refunds negative."),
         .required("at", .text(.time), "The effective time."),
+        .required(
+            "date", .text(.date), "The day that decides what it is worth: that of the effective time, or the due one."),
+        .required("bookedOn", .text(.date), "The day on which it was decided; never before the date."),
+        .optional("refundableUntil", .text(.date), "The last day on which a charge can be refunded."),
+        .optional("resellerId", .text(.catalogID), "The reseller whose transaction it is; of a refund the charge's."),
         .optional("reverses", .text(.uuid), "The charge that a refund reverses."),
     ])
 
@@ -127,7 +132,12 @@ extension EventType {
 
     private static let invoiceSchema = event([
         .required("invoiceId", .text(.uuid)),
-        .optional("number", .integer(1...Int64.max), "From the partner's gapless sequence; only once closed."),
+        .optional("kind", .choice(InvoiceKind.allCases.map(\.rawValue)), "By the total; only once closed."),
+        .optional(
+            "series", .text(.any),
+            "In what the number counts, such as 2026-11: the partner's invoices of a month, or its credit notes; only once "
+                + "closed."),
+        .optional("number", .integer(1...Int64.max), "From 1 without a gap in its kind and series; only once closed."),
         .required("state", .choice(InvoiceState.allCases.map(\.rawValue))),
         .required("version", .integer(0...Int64.max), "Goes up with every change."),
         .required("period", object([.required("start", .text(.date)), .required("end", .text(.date))])),
@@ -137,6 +147,7 @@ extension EventType {
             list(
                 of: object([
                     .required("transactionId", .text(.uuid)),
+                    .optional("resellerId", .text(.catalogID), "The reseller whose transaction it is."),
                     .required("description", .text(.any)),
                     .required("quantity", .integer(0...Int64.max)),
                     .required("amount", money),

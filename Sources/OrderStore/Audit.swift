@@ -12,6 +12,7 @@ public struct AuditCheck: Sendable {
     /// What an offending row is called, in the singular.
     public let offender: String
     /// A `SELECT` of `customer_id uuid, id text` for each breach. `customer_id` is null where no customer is concerned.
+    /// The time of the audit is `(SELECT now FROM present)`.
     let sql: String
 
     init(_ name: String, _ invariant: String, offender: String, _ sql: String) {
@@ -52,7 +53,7 @@ public enum AuditStep: Sendable {
 /// tables it needs once; nothing is written or locked.
 public struct Audit: Sendable {
     /// Every check, in the order in which they run.
-    public static let checks = invoiceChecks + transactionChecks + subscriptionChecks + commandChecks
+    public static let checks = invoiceChecks + transactionChecks + subscriptionChecks + commandChecks + dueChecks
 
     private let connection: Connection
 
@@ -65,17 +66,18 @@ public struct Audit: Sendable {
     ///
     /// - Parameters:
     ///   - limit: how many breaches of each check are named, at least 1; all are counted.
+    ///   - now: the time of the audit; the database's where it is nil.
     ///   - step: told how far the audit is.
     /// - Returns: a finding for each of ``checks``; the books add up if none has a breach.
     public nonisolated(nonsending) func run(
-        limit: Int, _ step: (AuditStep) -> Void = { _ in }
+        limit: Int, now: Timestamp? = nil, _ step: (AuditStep) -> Void = { _ in }
     ) async throws(StoreError) -> [AuditFinding] {
         try await connection.readingSnapshot(during: "auditing") { connection in
             _ = try await connection.query(Statement(name: "prepare audit", Self.planning))
             var findings: [AuditFinding] = []
             for (index, check) in Self.checks.enumerated() {
                 step(.began(check, number: index + 1, of: Self.checks.count))
-                let finding = try await Self.run(check, limit: max(1, limit), on: connection)
+                let finding = try await Self.run(check, limit: max(1, limit), now: now, on: connection)
                 step(.finished(finding))
                 findings.append(finding)
             }
@@ -84,17 +86,17 @@ public struct Audit: Sendable {
     }
 
     private nonisolated(nonsending) static func run(
-        _ check: AuditCheck, limit: Int, on connection: Connection
+        _ check: AuditCheck, limit: Int, now: Timestamp?, on connection: Connection
     ) async throws -> AuditFinding {
         let rows = try await connection.query(
             Statement(
                 name: "audit \(check.name)",
                 """
-                WITH breaches (customer_id, id) AS (
+                WITH present (now) AS (SELECT coalesce($2, now())), breaches (customer_id, id) AS (
                 \(check.sql)
                 )
                 SELECT count(*) OVER (), customer_id, id FROM breaches ORDER BY customer_id, id LIMIT $1
-                """, [.int8(Int64(limit))]))
+                """, [.int8(Int64(limit)), .timestamptz(now?.microseconds)]))
         let examples = try rows.map { row in
             let customer = try row.optionalUUID(1).map { CustomerID(high: $0.high, low: $0.low) }
             return AuditBreach(customerID: customer, id: try row.text(2))

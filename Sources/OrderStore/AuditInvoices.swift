@@ -49,17 +49,26 @@ extension Audit {
             """),
         AuditCheck(
             "invoice-number",
-            "A partner's closed invoices are numbered from 1 to its sequence's last number, each once; open ones aren't.",
-            offender: "partner",
+            "The closed invoices of a partner, month and kind are numbered from 1 to their series' last number, each once, "
+                + "and so are all that a partner closed before there were series; open ones aren't numbered.",
+            offender: "series",
             """
-            SELECT NULL::uuid, coalesce(i.partner_id, s.partner_id)
-            FROM (SELECT partner_id, count(*) FILTER (WHERE state = 'closed') AS closed, count(number) AS numbered,
-                         count(DISTINCT number) AS numbers, coalesce(min(number), 1) AS first,
-                         coalesce(max(number), 0) AS last
-                  FROM invoices GROUP BY partner_id) AS i
-            FULL JOIN invoice_sequences s ON s.partner_id = i.partner_id
-            WHERE s.last_number IS DISTINCT FROM coalesce(i.last, 0)
-               OR (i.first, i.last, i.numbers, i.numbered) <> (1, i.closed, i.closed, i.closed)
+            SELECT NULL::uuid, coalesce(i.partner_id, s.partner_id) || ' '
+                   || coalesce(i.series || ' ' || i.kind, to_char(s.month, 'YYYY-MM') || ' ' || s.kind, 'before series')
+            FROM (SELECT partner_id, series, kind, min(period_start) AS month, count(*) AS closed,
+                         count(DISTINCT number) AS numbers, min(number) AS first, max(number) AS last,
+                         bool_or(series <> to_char(period_start, 'YYYY-MM')) AS is_foreign
+                  FROM (SELECT partner_id, series, CASE WHEN series IS NOT NULL THEN kind END AS kind, period_start,
+                               number
+                        FROM invoices WHERE state = 'closed') AS closed
+                  GROUP BY partner_id, series, kind) AS i
+            FULL JOIN invoice_series s ON s.partner_id = i.partner_id AND s.kind = i.kind
+                                      AND to_char(s.month, 'YYYY-MM') = i.series
+            WHERE coalesce(i.last, 0) <> coalesce(s.last_number, CASE WHEN i.series IS NULL THEN i.last END, -1)
+               OR (i.first, i.last, i.numbers) <> (1, i.closed, i.closed) OR i.is_foreign
+            UNION ALL
+            SELECT customer_id, 'invoice ' || invoice_id FROM invoices
+            WHERE (state = 'closed') <> (number IS NOT NULL)
             """),
         AuditCheck(
             "currency", "All of a customer's money is in its partner's currency, on invoices of that partner.",

@@ -32,7 +32,7 @@ public struct LoadedBatch: Sendable {
     /// The commands of the batch that were received before.
     public let known: [InboxKey: InboxEntry]
     public let states: [CustomerState]
-    public let invoiceNumbers: [String: Int64]
+    public let invoiceNumbers: [InvoiceSeries: Int64]
 }
 
 /// Loads and stores batches on one connection.
@@ -77,29 +77,32 @@ public struct BatchStore: Sendable {
 
     /// Begins the transaction and loads all that the batch touches. One round trip.
     ///
-    /// - Parameter partners: whose invoices will be closed besides those of the invoices that are due already.
+    /// - Parameter missing: what closing invoices takes besides what those take that are due already.
     public func begin(
-        _ request: BatchRequest, closingInvoicesOf partners: Set<String> = []
+        _ request: BatchRequest, with missing: MissingState = MissingState()
     ) async throws(StoreError) -> LoadedBatch {
         let statements = [
             Statement(name: "begin", "BEGIN"),
             Statement(name: "read catalog version", "SELECT version FROM catalog_versions"),
             InboxTable.find(request.keys),
             CustomerTable.load(request.customers),
-            InvoiceTable.lockSequences(request.customers, dueBy: request.horizon, and: partners),
+            InvoiceTable.lockSeries(request.customers, dueBy: request.horizon, and: missing.series),
             SubscriptionTable.load(
                 customers: request.customers, named: request.subscriptions, charges: request.transactions,
                 dueBy: request.horizon),
             TransactionTable.loadCharges(request.transactions),
             InvoiceTable.loadOpen(request.customers),
-            TransactionTable.loadDueInvoiceLines(request.customers, dueBy: request.horizon),
+            TransactionTable.loadDueInvoiceLines(
+                request.customers, dueBy: request.horizon, and: missing.invoiceLines.sorted()),
         ]
         return try await connection.run(statements, during: "loading a batch") { results in
-            try Self.read(results)
+            try Self.read(results, dueBy: request.horizon, missing)
         }
     }
 
-    private static func read(_ results: [Rows]) throws -> LoadedBatch {
+    private static func read(
+        _ results: [Rows], dueBy horizon: Timestamp, _ missing: MissingState
+    ) throws -> LoadedBatch {
         var states: [CustomerID: CustomerState] = [:]
         for row in results[3] {
             let customer = try CustomerTable.read(row)
@@ -116,19 +119,23 @@ public struct BatchStore: Sendable {
         for row in results[7] {
             let invoice = try InvoiceTable.read(row)
             states[invoice.customerID]?.openInvoice = invoice
+            if invoice.dueAt.map({ $0 <= horizon }) ?? false || missing.invoiceLines.contains(invoice.customerID) {
+                states[invoice.customerID]?.openInvoiceLines = []
+            }
         }
         for row in results[8] {
             let line = try TransactionTable.read(row)
-            states[line.customerID]?.openInvoiceLines.append(line)
+            states[line.customerID]?.openInvoiceLines?.append(line)
         }
         var known: [InboxKey: InboxEntry] = [:]
         for row in results[2] {
             let entry = try InboxTable.read(row)
             known[entry.key] = entry
         }
-        var numbers: [String: Int64] = [:]
+        var numbers: [InvoiceSeries: Int64] = [:]
         for row in results[4] {
-            numbers[try row.text(0)] = try row.int64(1)
+            let (series, lastNumber) = try InvoiceTable.readSeries(row)
+            numbers[series] = lastNumber
         }
         return LoadedBatch(
             catalogVersion: try results[1].first?.int64(0) ?? 0, known: known,
@@ -151,7 +158,7 @@ public struct BatchStore: Sendable {
         }
         if !changes.transactions.isEmpty { statements.append(TransactionTable.store(changes.transactions)) }
         if let periods = SubscriptionTable.storePeriods(begunBy: changes.transactions) { statements.append(periods) }
-        if !changes.invoiceNumbers.isEmpty { statements.append(InvoiceTable.storeSequences(changes.invoiceNumbers)) }
+        if !changes.invoiceNumbers.isEmpty { statements.append(InvoiceTable.storeSeries(changes.invoiceNumbers)) }
         if !commands.isEmpty { statements.append(InboxTable.record(commands)) }
         if !published.isEmpty { statements.append(OutboxTable.remove(published)) }
         if !events.isEmpty { statements.append(OutboxTable.add(events)) }

@@ -111,11 +111,6 @@ struct CatalogPlan {
                     .textArray(changed.map(\.currency)), .textArray(changed.map(\.billingZone)),
                     .int4Array(changed.map { Int32(clamping: $0.refundWindowDays ?? 30) }),
                 ]))
-        statements.append(
-            Statement(
-                name: "store invoice sequences",
-                "INSERT INTO invoice_sequences (partner_id) SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING",
-                [.textArray(changed.map(\.id))]))
     }
 
     private mutating func planPublishers(_ file: CatalogFile, _ stored: CatalogSnapshot) {

@@ -12,7 +12,7 @@ enum CustomerTable {
             """
             SELECT customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
                    state_or_province, country, reseller_id, administrative_responsibility, administrator_email,
-                   created_at, event_sequence, settled_at
+                   created_at, event_sequence, settled_through
             FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR NO KEY UPDATE
             """, [.identifiers(ids)])
     }
@@ -28,7 +28,7 @@ enum CustomerTable {
             resellerID: try column.optionalText(),
             administrativeResponsibility: try column.value(AdministrativeResponsibility.init(rawValue:)),
             administratorEmail: try column.optionalText(), createdAt: try column.timestamp(),
-            sequence: try column.int64(), settledAt: try column.optionalTimestamp())
+            sequence: try column.int64(), settledThrough: try column.optionalDate())
     }
 
     static func store(_ customers: [Customer]) -> Statement {
@@ -38,11 +38,11 @@ enum CustomerTable {
             INSERT INTO customers (
                 customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
                 state_or_province, country, reseller_id, administrative_responsibility, administrator_email, created_at,
-                event_sequence, settled_at)
+                event_sequence, settled_through)
             SELECT * FROM unnest(
                 $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[],
-                $15::bigint[], $16::timestamptz[])
+                $15::bigint[], $16::date[])
             ON CONFLICT (customer_id) DO UPDATE SET
                 partner_id = excluded.partner_id, company_name = excluded.company_name,
                 address_line1 = excluded.address_line1, address_line2 = excluded.address_line2,
@@ -50,7 +50,7 @@ enum CustomerTable {
                 state_or_province = excluded.state_or_province, country = excluded.country,
                 reseller_id = excluded.reseller_id,
                 administrative_responsibility = excluded.administrative_responsibility,
-                event_sequence = excluded.event_sequence, settled_at = excluded.settled_at
+                event_sequence = excluded.event_sequence, settled_through = excluded.settled_through
             """,
             [
                 .identifiers(customers.map(\.id)), .textArray(customers.map(\.partnerID)),
@@ -61,7 +61,7 @@ enum CustomerTable {
                 .textArray(customers.map(\.resellerID)),
                 .textArray(customers.map(\.administrativeResponsibility.rawValue)),
                 .textArray(customers.map(\.administratorEmail)), .timestamps(customers.map(\.createdAt)),
-                .int8Array(customers.map(\.sequence)), .timestamps(customers.map(\.settledAt)),
+                .int8Array(customers.map(\.sequence)), .dates(customers.map(\.settledThrough)),
             ])
     }
 }

@@ -1,4 +1,4 @@
-// The tables `invoices` and `invoice_sequences`.
+// The tables `invoices` and `invoice_series`.
 
 internal import Orders
 internal import PostgreSQL
@@ -37,13 +37,13 @@ enum InvoiceTable {
             """
             INSERT INTO invoices (
                 customer_id, invoice_id, partner_id, period_start, period_end, state, number, version, total, currency,
-                due_at)
+                due_at, series)
             SELECT * FROM unnest(
                 $1::uuid[], $2::uuid[], $3::text[], $4::date[], $5::date[], $6::text[], $7::bigint[], $8::bigint[],
-                $9::bigint[], $10::text[], $11::timestamptz[])
+                $9::bigint[], $10::text[], $11::timestamptz[], $12::text[])
             ON CONFLICT (customer_id, invoice_id) DO UPDATE SET
                 state = excluded.state, number = excluded.number, version = excluded.version, total = excluded.total,
-                due_at = excluded.due_at
+                due_at = excluded.due_at, series = excluded.series
             """,
             [
                 .identifiers(invoices.map(\.customerID)), .identifiers(invoices.map(\.id)),
@@ -51,32 +51,63 @@ enum InvoiceTable {
                 .textArray(invoices.map(\.state.rawValue)), .int8Array(invoices.map(\.number)),
                 .int8Array(invoices.map(\.version)), .int8Array(invoices.map(\.total.amount)),
                 .textArray(invoices.map(\.total.currency.code)), .timestamps(invoices.map(\.dueAt)),
+                .textArray(invoices.map { $0.state == .closed ? $0.series.name : nil }),
             ])
     }
 
-    /// Locks and reads the number sequences of `partners` and of those whose invoices are due to be closed. Held until
-    /// the transaction ends, so that the numbers have no gap.
-    static func lockSequences(
-        _ customers: [CustomerID], dueBy now: Timestamp, and partners: Set<String>
+    /// Locks and reads the last number of each series in which an invoice that is due to be closed will count, and of
+    /// `others`. Held until the transaction ends, so that the numbers have no gap.
+    ///
+    /// A series begins when it is first needed: its row is made here, in the order in which all transactions lock the rows
+    /// that are there, so that two of them never wait for each other crosswise. A row that turns out not to be needed
+    /// stays at 0.
+    static func lockSeries(
+        _ customers: [CustomerID], dueBy now: Timestamp, and others: Set<InvoiceSeries>
     ) -> Statement {
-        Statement(
-            name: "lock invoice sequences",
+        let others = others.sorted()
+        return Statement(
+            name: "lock invoice series",
             """
-            SELECT partner_id, last_number FROM invoice_sequences
-            WHERE partner_id IN (
-                SELECT i.partner_id FROM invoices i
-                WHERE i.customer_id = ANY ($1::uuid[]) AND i.state = 'open' AND i.due_at <= $2)
-            OR partner_id = ANY ($3::text[])
-            ORDER BY partner_id FOR UPDATE
-            """, [.identifiers(customers), .timestamptz(now.microseconds), .textArray(partners.sorted())])
+            INSERT INTO invoice_series AS s (partner_id, month, kind, last_number)
+            SELECT partner_id, month, kind, 0
+            FROM (SELECT i.partner_id, i.period_start AS month,
+                         CASE WHEN i.total < 0 THEN 'creditNote' ELSE 'invoice' END AS kind
+                  FROM unnest($1::uuid[]) AS c (customer_id)
+                  CROSS JOIN LATERAL (
+                      SELECT partner_id, period_start, total FROM invoices
+                      WHERE customer_id = c.customer_id AND state = 'open' AND due_at <= $2 OFFSET 0) AS i
+                  UNION
+                  SELECT * FROM unnest($3::text[], $4::date[], $5::text[])) AS wanted (partner_id, month, kind)
+            ORDER BY partner_id, month, kind
+            ON CONFLICT (partner_id, month, kind) DO UPDATE SET last_number = s.last_number
+            RETURNING partner_id, month, kind, last_number
+            """,
+            [
+                .identifiers(customers), .timestamptz(now.microseconds), .textArray(others.map(\.partnerID)),
+                .dates(others.map(\.month)), .textArray(others.map(\.kind.rawValue)),
+            ])
     }
 
-    static func storeSequences(_ numbers: [String: Int64]) -> Statement {
-        Statement(
-            name: "store invoice sequences",
+    static func readSeries(_ row: Row) throws -> (series: InvoiceSeries, lastNumber: Int64) {
+        var column = ColumnReader(row)
+        let series = InvoiceSeries(
+            partnerID: try column.text(), month: try column.date(),
+            kind: try column.value(InvoiceKind.init(rawValue:)))
+        return (series, try column.int64())
+    }
+
+    static func storeSeries(_ numbers: [InvoiceSeries: Int64]) -> Statement {
+        let numbers = numbers.sorted { $0.key < $1.key }
+        return Statement(
+            name: "store invoice series",
             """
-            UPDATE invoice_sequences s SET last_number = n.last_number
-            FROM unnest($1::text[], $2::bigint[]) AS n (partner_id, last_number) WHERE s.partner_id = n.partner_id
-            """, [.textArray(Array(numbers.keys)), .int8Array(Array(numbers.values))])
+            UPDATE invoice_series s SET last_number = n.last_number
+            FROM unnest($1::text[], $2::date[], $3::text[], $4::bigint[]) AS n (partner_id, month, kind, last_number)
+            WHERE s.partner_id = n.partner_id AND s.month = n.month AND s.kind = n.kind
+            """,
+            [
+                .textArray(numbers.map(\.key.partnerID)), .dates(numbers.map(\.key.month)),
+                .textArray(numbers.map(\.key.kind.rawValue)), .int8Array(numbers.map(\.value)),
+            ])
     }
 }

@@ -10,6 +10,7 @@ public enum OrderMigrations {
         Migration(version: 3, name: "inbox and outbox", sql: text(PackageResources.m3_inbox_outbox_sql)),
         Migration(version: 4, name: "guards", sql: text(PackageResources.m4_guards_sql)),
         Migration(version: 5, name: "topology", sql: text(PackageResources.m5_topology_sql)),
+        Migration(version: 6, name: "bookings", sql: text(PackageResources.m6_bookings_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

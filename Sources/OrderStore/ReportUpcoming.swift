@@ -37,7 +37,7 @@ extension Report {
             """
             SELECT customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
                    state_or_province, country, reseller_id, administrative_responsibility, administrator_email,
-                   created_at, event_sequence, settled_at
+                   created_at, event_sequence, settled_through
             FROM customers c
             WHERE ($1::uuid IS NULL OR c.customer_id = $1) AND ($2::text IS NULL OR c.reseller_id = $2)
               AND ($3::text IS NULL OR c.partner_id = $3)

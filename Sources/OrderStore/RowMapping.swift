@@ -27,6 +27,10 @@ extension Parameter {
     static func dates(_ dates: [CalendarDate]) -> Parameter {
         .dateArray(dates.map(\.days))
     }
+
+    static func dates(_ dates: [CalendarDate?]) -> Parameter {
+        .dateArray(dates.map { $0?.days })
+    }
 }
 
 /// Reads a row's columns one after the other.
@@ -71,6 +75,10 @@ struct ColumnReader {
 
     mutating func date() throws(PostgreSQLError) -> CalendarDate {
         CalendarDate(days: try row.date(.index(next())))
+    }
+
+    mutating func optionalDate() throws(PostgreSQLError) -> CalendarDate? {
+        try row.optionalDate(.index(next())).map(CalendarDate.init(days:))
     }
 
     /// A text that must be one of a type's values.

@@ -1,5 +1,6 @@
 // What can go wrong between the domain and its tables.
 
+public import Orders
 public import PostgreSQL
 
 /// An error of the store.
@@ -41,12 +42,14 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         self.init(.database, during: during, detail: "\(cause)", advice: cause.advice, cause: cause)
     }
 
-    /// Partners of the catalog have no sequence of invoice numbers, although applying a catalog makes one for each.
-    public static func sequenceMissing(_ partners: Set<String>) -> StoreError {
-        StoreError(
-            .invalidCatalog, during: "closing an invoice",
-            detail: "there is no number sequence for \(partners.sorted().joined(separator: ", "))",
-            advice: "Apply the catalog again (order-worker catalog apply FILE).")
+    /// The database was asked for what closing invoices takes and didn't give it.
+    public static func stateMissing(_ missing: MissingState) -> StoreError {
+        let what =
+            missing.series.sorted().map { "the \($0.kind.rawValue) numbers of \($0.partnerID) for \($0.name)" }
+            + missing.invoiceLines.sorted().map { "the lines of customer \($0)'s open invoice" }
+        return StoreError(
+            .unreadableRow, during: "closing an invoice", detail: "missing: \(what.joined(separator: ", "))",
+            advice: "Report it: this is a defect.")
     }
 
     /// The same error as a reason to give the session up and to try again with a new one.

@@ -4,7 +4,8 @@ internal import Orders
 internal import PostgreSQL
 
 enum SubscriptionTable {
-    /// The subscriptions that are named, those of charges that are named, and those of the customers that are due.
+    /// The subscriptions that are named, those of charges that are named, and those of the customers that may be due: by
+    /// the hint, or because their period ends, in whatever zone, by the day of `now`.
     static func load(
         customers: [CustomerID], named: [(CustomerID, SubscriptionID)], charges: [(CustomerID, TransactionID)],
         dueBy now: Timestamp
@@ -22,7 +23,16 @@ enum SubscriptionTable {
                     WHERE customer_id = c.customer_id AND transaction_id = c.transaction_id OFFSET 0) AS t
                 UNION
                 SELECT s.customer_id, s.subscription_id
-                FROM subscriptions s WHERE s.customer_id = ANY ($5::uuid[]) AND s.due_at <= $6
+                FROM unnest($5::uuid[]) AS c (customer_id)
+                CROSS JOIN LATERAL (
+                    SELECT customer_id, subscription_id FROM subscriptions
+                    WHERE customer_id = c.customer_id AND due_at <= $6 OFFSET 0) AS s
+                UNION
+                SELECT s.customer_id, s.subscription_id
+                FROM unnest($5::uuid[]) AS c (customer_id)
+                CROSS JOIN LATERAL (
+                    SELECT customer_id, subscription_id FROM subscriptions
+                    WHERE customer_id = c.customer_id AND period_end <= $7 AND due_at IS NOT NULL OFFSET 0) AS s
             )
             SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
                    s.period_start, s.period_end, s.auto_renewal, s.due_at, i.types, i.quantities, i.renewal_quantities
@@ -40,6 +50,7 @@ enum SubscriptionTable {
             [
                 .identifiers(named.map(\.0)), .identifiers(named.map(\.1)), .identifiers(charges.map(\.0)),
                 .identifiers(charges.map(\.1)), .identifiers(customers), .timestamptz(now.microseconds),
+                .date(now.latestDate.days),
             ])
     }
 
@@ -148,5 +159,12 @@ enum SubscriptionTable {
                 .int4Array(begun.map { Int32(clamping: $0.period.index) }), .dates(begun.map(\.period.start)),
                 .dates(begun.map(\.period.end)),
             ])
+    }
+}
+
+extension Timestamp {
+    /// The latest date that it is anywhere at this instant: no zone is a day or more ahead of UTC.
+    fileprivate var latestDate: CalendarDate {
+        CalendarDate(days: Int32(clamping: microseconds / 86_400_000_000 + 1))
     }
 }

@@ -7,7 +7,8 @@ enum TransactionTable {
     private static let columns = """
         t.customer_id, t.transaction_id, t.subscription_id, t.type, t.product, t.reseller_id, t.period_index,
         t.period_start, t.period_end, t.certificate_type, t.quantity, t.unit_price, t.days_charged, t.days_term,
-        t.amount, t.currency, t.at, t.date, t.publisher, t.command_source, t.command_id, t.reverses, t.invoice_id
+        t.amount, t.currency, t.at, t.date, t.booked_on, t.refundable_until, t.publisher, t.command_source, t.command_id,
+        t.reverses, t.invoice_id
         """
 
     /// The transactions that refunds name, with the number of certificates already refunded of each.
@@ -31,19 +32,22 @@ enum TransactionTable {
         return Charge(transaction: try read(&column), refundedQuantity: refunded)
     }
 
-    /// The lines of the customers' open invoices that are due to be closed, in the order in which they came.
-    static func loadDueInvoiceLines(_ customers: [CustomerID], dueBy now: Timestamp) -> Statement {
+    /// The lines of the customers' open invoices that are due to be closed, and of all that `others` have open.
+    static func loadDueInvoiceLines(
+        _ customers: [CustomerID], dueBy now: Timestamp, and others: [CustomerID] = []
+    ) -> Statement {
         Statement(
             name: "load invoice lines",
             """
             SELECT \(columns)
             FROM (SELECT customer_id, invoice_id FROM invoices
-                  WHERE customer_id = ANY ($1::uuid[]) AND state = 'open' AND due_at <= $2 OFFSET 0) AS i
+                  WHERE customer_id = ANY ($1::uuid[]) AND state = 'open' AND (due_at <= $2 OR customer_id = ANY ($3))
+                  OFFSET 0) AS i
             CROSS JOIN LATERAL (
                 SELECT * FROM transactions
                 WHERE customer_id = i.customer_id AND invoice_id = i.invoice_id OFFSET 0) AS t
             ORDER BY t.customer_id, t.at, t.transaction_id
-            """, [.identifiers(customers), .timestamptz(now.microseconds)])
+            """, [.identifiers(customers), .timestamptz(now.microseconds), .identifiers(others)])
     }
 
     static func read(_ row: Row) throws -> Transaction {
@@ -72,7 +76,8 @@ enum TransactionTable {
             unitPrice: unitPrice,
             days: charged.flatMap { charged in term.map { DaysFraction(charged: charged, term: $0) } },
             amount: Money(amount: amount, currency: currency), at: try column.timestamp(), date: try column.date(),
-            publisher: try column.text(), command: CommandKey(source: try column.text(), id: try column.text()),
+            bookedOn: try column.date(), refundableUntil: try column.optionalDate(), publisher: try column.text(),
+            command: CommandKey(source: try column.text(), id: try column.text()),
             reverses: try column.optionalIdentifier(), invoiceID: try column.optionalIdentifier())
     }
 
@@ -83,12 +88,12 @@ enum TransactionTable {
             INSERT INTO transactions (
                 customer_id, transaction_id, subscription_id, type, product, reseller_id, period_index, period_start,
                 period_end, certificate_type, quantity, unit_price, days_charged, days_term, amount, currency, at, date,
-                publisher, command_source, command_id, reverses, invoice_id)
+                booked_on, refundable_until, publisher, command_source, command_id, reverses, invoice_id)
             SELECT * FROM unnest(
                 $1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::date[],
                 $9::date[], $10::text[], $11::bigint[], $12::bigint[], $13::integer[], $14::integer[], $15::bigint[],
-                $16::text[], $17::timestamptz[], $18::date[], $19::text[], $20::text[], $21::text[], $22::uuid[],
-                $23::uuid[])
+                $16::text[], $17::timestamptz[], $18::date[], $19::date[], $20::date[], $21::text[],
+                $22::text[], $23::text[], $24::uuid[], $25::uuid[])
             """,
             [
                 .identifiers(transactions.map(\.customerID)), .identifiers(transactions.map(\.id)),
@@ -102,6 +107,7 @@ enum TransactionTable {
                 .int4Array(transactions.map { $0.days.map { Int32(clamping: $0.term) } }),
                 .int8Array(transactions.map(\.amount.amount)), .textArray(transactions.map(\.amount.currency.code)),
                 .timestamps(transactions.map(\.at)), .dates(transactions.map(\.date)),
+                .dates(transactions.map(\.bookedOn)), .dates(transactions.map(\.refundableUntil)),
                 .textArray(transactions.map(\.publisher)), .textArray(transactions.map(\.command.source)),
                 .textArray(transactions.map(\.command.id)), .identifiers(transactions.map(\.reverses)),
                 .identifiers(transactions.map(\.invoiceID)),

@@ -14,16 +14,16 @@ struct BatchTransaction: Sendable {
     ///   - catalog: the latest that is known.
     ///   - identifiers: where the ids of what is made come from.
     /// - Returns: what was decided, and by which catalog: a later one than `catalog` where that was replaced meanwhile.
-    /// - Throws: what the database refused, or ``StoreError/sequenceMissing(_:)``; the transaction may still be open.
+    /// - Throws: what the database refused, or ``StoreError/stateMissing(_:)``; the transaction may still be open.
     func decide(
         _ batch: Batch, catalog: Catalog, now: Timestamp, identifiers: IdentifierSource = IdentifierSource()
     ) async throws(StoreError) -> (decided: DecidedBatch, catalog: Catalog) {
         var catalog = catalog
         let horizon = admission.horizon(of: batch, now: now)
-        var closing: Set<String> = []
+        var needed = MissingState()
         while true {
             let request = batch.request(admission, catalog: catalog, dueBy: horizon)
-            let loaded = try await store.begin(request, closingInvoicesOf: closing)
+            let loaded = try await store.begin(request, with: needed)
             if loaded.catalogVersion != catalog.version {
                 try await store.rollback()
                 do {
@@ -35,12 +35,12 @@ struct BatchTransaction: Sendable {
                 continue
             }
             let decided = batch.decide(loaded, admission, catalog: catalog, now: now, identifiers: identifiers)
-            let missing = decided.changes.missingInvoiceNumbers
+            let missing = decided.changes.missing
             if missing.isEmpty { return (decided, catalog) }
-            // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the
-            // sequence of its number has to be locked before.
-            guard !missing.isSubset(of: closing) else { throw .sequenceMissing(missing) }
-            closing.formUnion(missing)
+            // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the series
+            // of its number has to be locked before, and the lines of one that didn't seem due have to be loaded.
+            guard !missing.isSubset(of: needed) else { throw .stateMissing(missing) }
+            needed.formUnion(missing)
             try await store.rollback()
         }
     }

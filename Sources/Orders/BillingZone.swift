@@ -24,6 +24,13 @@ public struct BillingZone: Sendable {
         }
     }
 
+    /// The zone of this name as a file of the IANA database has it; `nil` if that is none.
+    init?(_ name: String, file: [UInt8]) {
+        guard let file = TimeZoneFile(file) else { return nil }
+        self.name = name
+        zone = file.offsets
+    }
+
     /// The local date at an instant.
     public func date(of time: Timestamp) -> CalendarDate {
         let local = Self.saturatingSum(time.microseconds, zone.offsets[zone.stretch(at: time.microseconds)])

@@ -46,13 +46,14 @@ public struct Customer: Hashable, Sendable {
     public let createdAt: Timestamp
     /// The number of the customer's latest event. Events are numbered from 1 without gaps.
     public var sequence: Int64
-    /// The latest due time that was settled: nothing is decided before it any more.
-    public var settledAt: Timestamp?
+    /// The latest day on which something fell due and was settled; nil while nothing has. Months that ended by then are
+    /// closed for the customer. A day of the calendar, so that a change of a zone's rules can't open one again.
+    public var settledThrough: CalendarDate?
 
     public init(
         id: CustomerID, partnerID: String, companyName: String, address: Address, resellerID: String?,
         administrativeResponsibility: AdministrativeResponsibility, administratorEmail: String?,
-        createdAt: Timestamp, sequence: Int64, settledAt: Timestamp?
+        createdAt: Timestamp, sequence: Int64, settledThrough: CalendarDate?
     ) {
         self.id = id
         self.partnerID = partnerID
@@ -63,7 +64,7 @@ public struct Customer: Hashable, Sendable {
         self.administratorEmail = administratorEmail
         self.createdAt = createdAt
         self.sequence = sequence
-        self.settledAt = settledAt
+        self.settledThrough = settledThrough
     }
 
     /// Whether the customer's domains can be validated before certificates are ordered.

@@ -32,7 +32,7 @@ extension CustomerState {
             id: command.customerID, partnerID: context.partner.id, companyName: command.companyName,
             address: command.address, resellerID: command.resellerID,
             administrativeResponsibility: command.administrativeResponsibility,
-            administratorEmail: command.customerAdminEmail, createdAt: context.at, sequence: 0, settledAt: nil)
+            administratorEmail: command.customerAdminEmail, createdAt: context.at, sequence: 0, settledThrough: nil)
         return Decision(customer: customer, type: .customerCreated, data: .customer(customer))
     }
 }

@@ -26,6 +26,7 @@ struct CustomerLedger {
     }
 
     private var openInvoiceIsChanged = false
+    private var areHintsCorrect = false
 
     // MARK: Carrying out
 
@@ -66,11 +67,11 @@ struct CustomerLedger {
         var transaction = transaction
         if transaction.amount.amount != 0 {
             if state.openInvoice == nil {
-                openInvoice(context, &stamp)
+                openInvoice(for: transaction.date, context, &stamp)
             }
             transaction.invoiceID = state.openInvoice?.id
             openInvoiceIsChanged = true
-            state.openInvoiceLines.append(transaction)
+            state.openInvoiceLines?.append(transaction)
             untoldLines.append(transaction)
         }
         transactions.append(transaction)
@@ -81,8 +82,10 @@ struct CustomerLedger {
         }
     }
 
-    private mutating func openInvoice(_ context: DecisionContext, _ stamp: inout Stamp) {
-        let start = context.today.firstOfMonth
+    /// Opens the invoice of the month that takes a line of this date: the date's own while it is open for the customer,
+    /// else that of the day up to which the customer is settled.
+    private mutating func openInvoice(for date: CalendarDate, _ context: DecisionContext, _ stamp: inout Stamp) {
+        let start = max(date, state.customer?.settledThrough ?? date).firstOfMonth
         let end = start.adding(months: 1)
         state.openInvoice = Invoice(
             id: stamp.identifiers.next(at: context.at), customerID: state.id, partnerID: context.partner.id,
@@ -91,30 +94,58 @@ struct CustomerLedger {
         state.openInvoiceLines = []
     }
 
-    /// Closes the open invoice under the next number of its partner's sequence.
+    /// Closes the open invoice under the next number of its series.
     mutating func closeInvoice(_ context: DecisionContext, _ stamp: inout Stamp) {
         guard var invoice = state.openInvoice else { return }
-        if stamp.invoiceNumbers[invoice.partnerID] == nil { stamp.missingInvoiceNumbers.insert(invoice.partnerID) }
-        let number = stamp.invoiceNumbers[invoice.partnerID, default: 0] + 1
-        stamp.invoiceNumbers[invoice.partnerID] = number
+        let series = invoice.series
+        if stamp.invoiceNumbers[series] == nil { stamp.missing.series.insert(series) }
+        if state.openInvoiceLines == nil { stamp.missing.invoiceLines.insert(state.id) }
+        let number = stamp.invoiceNumbers[series, default: 0] + 1
+        stamp.invoiceNumbers[series] = number
         invoice.number = number
         invoice.state = .closed
         invoice.version += 1
         invoice.dueAt = nil
         closedInvoices.append(invoice)
-        let lines = state.openInvoiceLines.map(InvoiceLine.init)
+        let lines = (state.openInvoiceLines ?? []).sorted(by: Self.isBefore).map(InvoiceLine.init)
         state.openInvoice = nil
-        state.openInvoiceLines = []
+        state.openInvoiceLines = nil
         openInvoiceIsChanged = false
         untoldLines = []
         _ = announce(.invoiceClosed, .invoice(invoice, lines), cause: context.key, &stamp)
     }
 
-    /// Remembers that everything due up to `time` has been settled.
-    mutating func settled(through time: Timestamp) {
-        guard let customer = state.customer, customer.settledAt.map({ $0 < time }) ?? true else { return }
-        state.customer?.settledAt = time
+    /// The order of a closed invoice's lines, which is the same whether they were loaded or have just been booked.
+    private static func isBefore(_ left: Transaction, _ right: Transaction) -> Bool {
+        if left.at != right.at { return left.at < right.at }
+        if left.subscriptionID != right.subscriptionID { return left.subscriptionID < right.subscriptionID }
+        if left.certificateType != right.certificateType {
+            return (left.certificateType ?? "") < (right.certificateType ?? "")
+        }
+        return left.id < right.id
+    }
+
+    /// Remembers that everything due up to `day` has been settled.
+    mutating func settled(through day: CalendarDate) {
+        guard let customer = state.customer, customer.settledThrough.map({ $0 < day }) ?? true else { return }
+        state.customer?.settledThrough = day
         isCustomerChanged = true
+    }
+
+    /// Tells the clock anew when to look where the zone's rules have changed since it was told. Nothing else follows from
+    /// these instants.
+    mutating func correctHints(in zone: BillingZone) {
+        guard !areHintsCorrect, state.customer != nil else { return }
+        areHintsCorrect = true
+        if let invoice = state.openInvoice, invoice.dueAt != zone.startOfDay(invoice.end) {
+            state.openInvoice?.dueAt = zone.startOfDay(invoice.end)
+            openInvoiceIsChanged = true
+        }
+        for subscription in state.subscriptions.values {
+            guard let day = subscription.dueOn, subscription.dueAt != zone.startOfDay(day) else { continue }
+            state.subscriptions[subscription.id]?.dueAt = zone.startOfDay(day)
+            changedSubscriptions.insert(subscription.id)
+        }
     }
 
     // MARK: Announcing
@@ -151,10 +182,9 @@ struct Stamp {
     /// The time of the unit of work.
     let now: Timestamp
     var identifiers: IdentifierSource
-    /// The last invoice number given, by partner.
-    var invoiceNumbers: [String: Int64]
-    /// The partners for which a number was needed that hadn't been loaded.
-    var missingInvoiceNumbers: Set<String> = []
+    /// The last invoice number given, by series.
+    var invoiceNumbers: [InvoiceSeries: Int64]
+    var missing = MissingState()
 }
 
 extension EventData {

@@ -12,12 +12,12 @@ public struct CustomerState: Hashable, Sendable {
     public var charges: [TransactionID: Charge]
     /// The invoice that collects lines now.
     public var openInvoice: Invoice?
-    /// The lines of `openInvoice`, in their order; loaded only when it is due to be closed.
-    public var openInvoiceLines: [Transaction]
+    /// The lines of `openInvoice`; nil where they weren't loaded, as it didn't seem due to be closed.
+    public var openInvoiceLines: [Transaction]?
 
     public init(
         id: CustomerID, customer: Customer? = nil, subscriptions: [SubscriptionID: Subscription] = [:],
-        charges: [TransactionID: Charge] = [:], openInvoice: Invoice? = nil, openInvoiceLines: [Transaction] = []
+        charges: [TransactionID: Charge] = [:], openInvoice: Invoice? = nil, openInvoiceLines: [Transaction]? = nil
     ) {
         self.id = id
         self.customer = customer

@@ -7,6 +7,42 @@ public enum InvoiceState: String, CaseIterable, Sendable, Hashable {
     case closed
 }
 
+/// What an invoice is, by its total.
+public enum InvoiceKind: String, CaseIterable, Sendable, Hashable, Comparable {
+    case invoice
+    /// Its total is negative.
+    case creditNote
+
+    /// The kind of an invoice with such a total.
+    public init(total: Money) {
+        self = total.amount < 0 ? .creditNote : .invoice
+    }
+
+    public static func < (left: InvoiceKind, right: InvoiceKind) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// What an invoice's number counts in: each partner numbers the invoices of a month from 1 without a gap, and its credit
+/// notes apart. So numbers are in the order of time, whenever the months are closed.
+public struct InvoiceSeries: Sendable, Hashable, Comparable {
+    public let partnerID: String
+    /// The first day of the month.
+    public let month: CalendarDate
+    public let kind: InvoiceKind
+
+    public init(partnerID: String, month: CalendarDate, kind: InvoiceKind) {
+        self.partnerID = partnerID
+        self.month = month
+        self.kind = kind
+    }
+
+    /// What it is called, for example `2026-11`. The kind isn't part of it.
+    public var name: String { String(month.description.dropLast(3)) }
+
+    public static func < (left: InvoiceSeries, right: InvoiceSeries) -> Bool {
+        (left.partnerID, left.month, left.kind) < (right.partnerID, right.month, right.kind)
+    }
+}
+
 /// An invoice as it now is, without its lines: each line is a transaction that names the invoice.
 public struct Invoice: Hashable, Sendable {
     public let id: InvoiceID
@@ -17,13 +53,14 @@ public struct Invoice: Hashable, Sendable {
     /// The first day of the month after.
     public let end: CalendarDate
     public var state: InvoiceState
-    /// From the partner's gapless sequence; only once closed.
+    /// From the gapless series of its partner, month and kind; only once closed.
     public var number: Int64?
     /// Goes up by one with every database transaction that changes the invoice.
     public var version: Int64
     /// The sum of the lines; negative makes it a credit note.
     public var total: Money
-    /// The instant at which its month ends in the partner's zone; nil once closed.
+    /// When the clock has to look: the instant at which its month ends in the partner's zone, as its rules were known when
+    /// it was worked out. Only a hint: that the invoice is due follows from ``end``. nil once closed.
     public var dueAt: Timestamp?
 
     public init(
@@ -41,11 +78,18 @@ public struct Invoice: Hashable, Sendable {
         self.total = total
         self.dueAt = dueAt
     }
+
+    /// The series that numbers it, with the total that it has now.
+    public var series: InvoiceSeries {
+        InvoiceSeries(partnerID: partnerID, month: start, kind: InvoiceKind(total: total))
+    }
 }
 
 /// An invoice's line for one transaction.
 public struct InvoiceLine: Hashable, Sendable {
     public let transactionID: TransactionID
+    /// The transaction's.
+    public let resellerID: String?
     /// For people, in English.
     public let description: String
     public let quantity: Int64
@@ -65,6 +109,7 @@ public struct InvoiceLine: Hashable, Sendable {
             default: transaction.type.rawValue
             }
         self.transactionID = transaction.id
+        self.resellerID = transaction.resellerID
         self.description = "\(action): \(what), \(when)\(part)"
         self.quantity = transaction.quantity ?? 0
         self.amount = transaction.amount

@@ -29,7 +29,7 @@ extension CustomerState {
             }
             guard let amount = refundable(item, index, charge, context, &violations) else { continue }
             let refund = context.refund(
-                item.quantity, of: charge.transaction, amount: amount, reseller: customer.resellerID, &identifiers)
+                item.quantity, of: charge.transaction, amount: amount, &identifiers)
             transactions.append(refund)
             take(refund, index, from: &changed, &violations)
         }
@@ -45,20 +45,21 @@ extension CustomerState {
         _ violations: inout [Violation]
     ) -> Money? {
         let transaction = charge.transaction
-        guard transaction.type.isCharge, let bought = transaction.quantity else {
+        guard transaction.type.isCharge, let bought = transaction.quantity, let lastDay = transaction.refundableUntil
+        else {
             violations.append(
                 Violation(
                     .transactionNotRefundable, at: "/refunds/\(index)/transactionId",
                     "The transaction is of type \(transaction.type.rawValue); only charges can be refunded."))
             return nil
         }
-        let window = context.partner.refundWindowDays
-        let isOpen = RefundWindow.isOpen(for: transaction.date, on: context.today, days: window)
+        let isOpen = context.today <= lastDay
         if !isOpen {
             violations.append(
                 Violation(
                     .refundWindowClosed, at: "/refunds/\(index)/transactionId",
-                    "The charge is of \(transaction.date), and charges can be refunded for \(window) days."))
+                    "The charge of \(transaction.date) could be refunded until \(lastDay), and today is "
+                        + "\(context.today)."))
         }
         if item.quantity < 1 {
             violations.append(

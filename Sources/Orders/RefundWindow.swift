@@ -1,11 +1,12 @@
 // How long after a charge its certificates can be refunded.
 
-/// The rule of the refund window: a charge can be refunded until so many days after its date, that day included.
+/// The rule of the refund window: a charge can be refunded until so many days after the day on which it was booked, that
+/// day included.
 ///
-/// Both dates are calendar dates in the partner's billing zone, so that a change of the clocks moves nothing, and a
-/// charge's date is that of its transaction, which backdating a start date doesn't move.
+/// The last day is settled when the charge is booked: no later change of the partner's window takes a right away or gives
+/// one back. All days are those of the partner's billing zone, so that a change of the clocks moves nothing. A backdated
+/// start doesn't move it, and neither does a renewal that was settled late.
 enum RefundWindow {
-    static func isOpen(for charge: CalendarDate, on today: CalendarDate, days: Int) -> Bool {
-        today - charge <= days
-    }
+    /// The last day on which a charge can be refunded.
+    static func lastDay(bookedOn: CalendarDate, days: Int) -> CalendarDate { bookedOn.adding(days: days) }
 }

@@ -1,55 +1,51 @@
 // Time passing: what has fallen due for a customer, and in which order.
 
-/// Something whose time has come.
+/// Something whose day has come. Which day that is follows from the calendar, never from a stored instant.
 enum Due: Equatable {
     /// The open invoice's month has ended.
-    case invoice(at: Timestamp)
+    case invoice(on: CalendarDate)
     /// The subscription's period has ended.
-    case subscription(Subscription, at: Timestamp)
+    case subscription(Subscription, on: CalendarDate)
 
-    /// When it fell due.
-    var at: Timestamp {
+    /// The day on which it fell due: the first after the month or the period.
+    var day: CalendarDate {
         switch self {
-        case .invoice(let at), .subscription(_, let at): at
+        case .invoice(let day), .subscription(_, let day): day
         }
     }
 }
 
 extension CustomerState {
-    /// What fell due first, up to and including `time`.
+    /// What fell due first, up to and including `today`.
     ///
-    /// At the same instant the invoice comes first, for what happens from then on belongs to the next month; then the
+    /// On the same day the invoice comes first, for what happens from then on belongs to the next month; then the
     /// subscriptions by id.
-    func nextDue(through time: Timestamp) -> Due? {
+    func nextDue(through today: CalendarDate) -> Due? {
         guard customer != nil else { return nil }
         var first: Due?
-        if let at = openInvoice?.dueAt, at <= time { first = .invoice(at: at) }
+        if let invoice = openInvoice, invoice.end <= today { first = .invoice(on: invoice.end) }
         for subscription in subscriptions.values {
-            guard let at = subscription.dueAt, at <= time else { continue }
+            guard let day = subscription.dueOn, day <= today else { continue }
             switch first {
             case nil:
                 break
             case .invoice(let earliest):
-                if at >= earliest { continue }
+                if day >= earliest { continue }
             case .subscription(let other, let earliest):
-                if (at, subscription.id) >= (earliest, other.id) { continue }
+                if (day, subscription.id) >= (earliest, other.id) { continue }
             }
-            first = .subscription(subscription, at: at)
+            first = .subscription(subscription, on: day)
         }
         return first
     }
 
     /// Renews a subscription whose period has ended, or lets it expire.
     ///
-    /// The worker did it, whichever command it was that came first after the time.
-    ///
     /// - Parameter fits: whether the open invoice can carry the transactions; a renewal that it can't carry expires.
     func settle(
         _ subscription: Subscription, _ context: DecisionContext, _ identifiers: inout IdentifierSource,
         fits: ([Transaction]) -> Bool
     ) -> Decision {
-        let context = DecisionContext(
-            key: context.key, publisher: .worker, partner: context.partner, catalog: context.catalog, at: context.at)
         let reason: ExpiryReason
         switch Renewal.next(subscription, context) {
         case .success(let next):

@@ -38,8 +38,12 @@ public struct Subscription: Hashable, Sendable {
     public var inventory: [String: Int64]
     /// What a type's number will be after renewal, where one was set.
     public var renewalInventory: [String: Int64]
-    /// The instant at which the current period ends in the partner's zone; nil once the subscription has expired.
+    /// When the clock has to look: the instant at which the current period ends in the partner's zone, as its rules were
+    /// known when it was worked out. Only a hint: what is due follows from ``dueOn``. nil where nothing falls due any more.
     public var dueAt: Timestamp?
+
+    /// The day on which the subscription falls due, the end of its current period; nil where nothing falls due any more.
+    public var dueOn: CalendarDate? { dueAt == nil ? nil : period.end }
 
     public init(
         id: SubscriptionID, customerID: CustomerID, product: String, term: Term, state: SubscriptionState,

@@ -33,7 +33,7 @@ public struct Transaction: Hashable, Sendable {
     public let subscriptionID: SubscriptionID
     public let type: TransactionType
     public let product: String
-    /// The reseller that managed the customer at the time.
+    /// The reseller that managed the customer at the time; a refund's is that of its charge.
     public let resellerID: String?
     /// The subscription's period that the change belongs to; a refund's is that of its charge.
     public let period: Period
@@ -45,9 +45,15 @@ public struct Transaction: Hashable, Sendable {
     public let days: DaysFraction?
     /// Signed: charges positive, refunds negative, 0 for what moves no money.
     public let amount: Money
+    /// The effective time; of what fell due, when its day began.
     public let at: Timestamp
-    /// The date of `at` in the partner's billing zone.
+    /// The day that decides what it is worth, in the partner's billing zone: that of the effective time, or the day on
+    /// which it fell due.
     public let date: CalendarDate
+    /// The day on which it was decided, in the partner's billing zone; never before ``date``.
+    public let bookedOn: CalendarDate
+    /// The last day on which a charge can be refunded; nil of all that is no charge.
+    public let refundableUntil: CalendarDate?
     /// Who asked for it (``Publisher/name``).
     public let publisher: String
     public let command: CommandKey
@@ -59,8 +65,9 @@ public struct Transaction: Hashable, Sendable {
     public init(
         id: TransactionID, customerID: CustomerID, subscriptionID: SubscriptionID, type: TransactionType,
         product: String, resellerID: String?, period: Period, certificateType: String?, quantity: Int64?,
-        unitPrice: Int64?, days: DaysFraction?, amount: Money, at: Timestamp, date: CalendarDate, publisher: String,
-        command: CommandKey, reverses: TransactionID?, invoiceID: InvoiceID?
+        unitPrice: Int64?, days: DaysFraction?, amount: Money, at: Timestamp, date: CalendarDate,
+        bookedOn: CalendarDate, refundableUntil: CalendarDate?, publisher: String, command: CommandKey,
+        reverses: TransactionID?, invoiceID: InvoiceID?
     ) {
         self.id = id
         self.customerID = customerID
@@ -76,6 +83,8 @@ public struct Transaction: Hashable, Sendable {
         self.amount = amount
         self.at = at
         self.date = date
+        self.bookedOn = bookedOn
+        self.refundableUntil = refundableUntil
         self.publisher = publisher
         self.command = command
         self.reverses = reverses

@@ -6,16 +6,38 @@ public struct Changes: Sendable {
     public internal(set) var subscriptions: [Subscription] = []
     public internal(set) var transactions: [Transaction] = []
     public internal(set) var invoices: [Invoice] = []
-    /// The last invoice number given, for each partner whose number went up.
-    public internal(set) var invoiceNumbers: [String: Int64] = [:]
-    /// The partners that had an invoice to close but whose last number the unit of work wasn't given. Where there is
-    /// one, the changes mustn't be stored: decide the same commands again with those numbers.
-    ///
-    /// An invoice can be opened and fall due within one unit of work: by renewals that catch up over a month's end, or
-    /// by two commands of which the first was given its time before the month's end and the second after it.
-    public internal(set) var missingInvoiceNumbers: Set<String> = []
+    /// The last invoice number given, for each series whose number went up.
+    public internal(set) var invoiceNumbers: [InvoiceSeries: Int64] = [:]
+    /// What the unit of work turned out to need and wasn't given. Where there is something, the changes mustn't be
+    /// stored: decide the same commands again with it.
+    public internal(set) var missing = MissingState()
     /// In the order in which they have to be published.
     public internal(set) var events: [Event] = []
+}
+
+/// What closing invoices takes, where nobody could know that they would be closed.
+///
+/// An invoice can be opened and fall due within one unit of work: by renewals that catch up over a month's end, or by two
+/// commands of which the first was given its time before the month's end and the second after it. It can turn into a
+/// credit note by the last refund before it is closed. And the hint of when it is due can be wrong.
+public struct MissingState: Sendable, Equatable {
+    /// The series whose last numbers are needed.
+    public internal(set) var series: Set<InvoiceSeries> = []
+    /// The customers whose open invoice's lines are needed.
+    public internal(set) var invoiceLines: Set<CustomerID> = []
+
+    public init() {}
+
+    public var isEmpty: Bool { series.isEmpty && invoiceLines.isEmpty }
+
+    public func isSubset(of other: MissingState) -> Bool {
+        series.isSubset(of: other.series) && invoiceLines.isSubset(of: other.invoiceLines)
+    }
+
+    public mutating func formUnion(_ other: MissingState) {
+        series.formUnion(other.series)
+        invoiceLines.formUnion(other.invoiceLines)
+    }
 }
 
 /// Decides commands one after the other in memory; the result is stored in one database transaction.
@@ -24,17 +46,17 @@ public struct Changes: Sendable {
 public struct UnitOfWork {
     private let catalog: Catalog
     private var stamp: Stamp
-    private let loadedInvoiceNumbers: [String: Int64]
+    private let loadedInvoiceNumbers: [InvoiceSeries: Int64]
     private var ledgers: [CustomerID: CustomerLedger] = [:]
     /// The order in which customers were first touched.
     private var order: [CustomerID] = []
 
     /// - Parameters:
     ///   - states: of the customers that the commands name; one that is missing doesn't exist.
-    ///   - invoiceNumbers: the last number given, of each partner that has an invoice to close.
-    ///   - now: the time of the decisions; no command's effective time may be later.
+    ///   - invoiceNumbers: the last number given in each series in which an invoice may be closed.
+    ///   - now: the time of the decisions: the day of it is that on which they are booked.
     public init(
-        catalog: Catalog, states: [CustomerState], invoiceNumbers: [String: Int64], now: Timestamp,
+        catalog: Catalog, states: [CustomerState], invoiceNumbers: [InvoiceSeries: Int64], now: Timestamp,
         identifiers: IdentifierSource
     ) {
         self.catalog = catalog
@@ -83,19 +105,16 @@ public struct UnitOfWork {
     private mutating func decide(
         _ envelope: CommandEnvelope, _ ledger: inout CustomerLedger, _ partner: Partner
     ) -> Event {
-        let catalog = catalog
-        let context = { (at: Timestamp) in
-            DecisionContext(
-                key: envelope.key, publisher: envelope.publisher, partner: partner, catalog: catalog, at: at)
-        }
-        let settlement = settle(&ledger, through: envelope.effectiveAt, context)
-        let at = max(envelope.effectiveAt, ledger.state.customer?.settledAt ?? envelope.effectiveAt)
-        let now = context(at)
+        let context = DecisionContext(
+            key: envelope.key, publisher: envelope.publisher, partner: partner, catalog: catalog,
+            at: envelope.effectiveAt, now: stamp.now)
+        ledger.correctHints(in: partner.zone)
+        let settlement = settle(&ledger, before: context)
         do throws(Rejection) {
             if case .settle = envelope.command {
                 return ledger.announce(.customerSettled, .settled(events: settlement), cause: envelope.key, &stamp)
             }
-            let decision = try ledger.state.decide(envelope.command, now, &stamp.identifiers)
+            let decision = try ledger.state.decide(envelope.command, context, &stamp.identifiers)
             guard ledger.invoiceTotal(adding: decision.transactions) != nil else {
                 throw Rejection(Violation(.amountTooLarge, at: "", "The invoice's total would be too large to book."))
             }
@@ -103,7 +122,7 @@ public struct UnitOfWork {
                 return ledger.announce(
                     .quotePrepared, .quote(decision.transactions, partner: partner), cause: envelope.key, &stamp)
             }
-            return ledger.apply(decision, now, &stamp)
+            return ledger.apply(decision, context, &stamp)
         } catch {
             return ledger.announce(
                 .commandRejected, .rejected(error, envelope.key, type: envelope.command.type.rawValue),
@@ -111,15 +130,14 @@ public struct UnitOfWork {
         }
     }
 
-    /// Settles what fell due up to `time`, in the order in which it fell due and dated then.
+    /// Settles what fell due up to the day of a command, in the order in which it fell due and dated then. A command that
+    /// comes late finds settled what fell due after it too: it is decided on that state, at its own effective time.
     ///
     /// - Returns: how many events came of it.
-    private mutating func settle(
-        _ ledger: inout CustomerLedger, through time: Timestamp, _ context: (Timestamp) -> DecisionContext
-    ) -> Int {
+    private mutating func settle(_ ledger: inout CustomerLedger, before command: DecisionContext) -> Int {
         let before = ledger.events.count
-        while let due = ledger.state.nextDue(through: time) {
-            let context = context(due.at)
+        while let due = ledger.state.nextDue(through: command.today) {
+            let context = DecisionContext(settling: due.day, before: command, now: stamp.now)
             switch due {
             case .invoice:
                 ledger.closeInvoice(context, &stamp)
@@ -129,7 +147,7 @@ public struct UnitOfWork {
                 }
                 _ = ledger.apply(decision, context, &stamp)
             }
-            ledger.settled(through: due.at)
+            ledger.settled(through: due.day)
         }
         return ledger.events.count - before
     }
@@ -176,7 +194,7 @@ public struct UnitOfWork {
             changes.events += ledger.events
         }
         changes.events += strangers
-        changes.missingInvoiceNumbers = stamp.missingInvoiceNumbers
+        changes.missing = stamp.missing
         changes.invoiceNumbers = stamp.invoiceNumbers.filter { loadedInvoiceNumbers[$0.key] != $0.value }
         return changes
     }

@@ -138,7 +138,7 @@ struct EventSample {
                 line1: "Invalidenstraße 1", line2: nil, line3: nil, city: "Berlin", postalCode: "10115",
                 stateOrProvince: "Berlin", country: "DE"), resellerID: "nordlicht",
             administrativeResponsibility: .customerAdministered, administratorEmail: "admin@example.com",
-            createdAt: time, sequence: 7, settledAt: nil)
+            createdAt: time, sequence: 7, settledThrough: nil)
     }
 
     func subscription(
@@ -167,10 +167,11 @@ struct EventSample {
     ) -> Transaction {
         Transaction(
             id: id ?? orderID, customerID: Sample.customerID, subscriptionID: subscriptionID, type: type,
-            product: "enterprise-pki", resellerID: nil, period: period,
+            product: "enterprise-pki", resellerID: "nordlicht", period: period,
             certificateType: quantity == nil ? nil : "ov-ssl", quantity: quantity, unitPrice: unitPrice, days: days,
-            amount: money(amount), at: time, date: today, publisher: "shop", command: key, reverses: reverses,
-            invoiceID: amount == 0 ? nil : invoiceID)
+            amount: money(amount), at: time, date: today, bookedOn: today,
+            refundableUntil: type.isCharge ? today.adding(days: 30) : nil, publisher: "shop", command: key,
+            reverses: reverses, invoiceID: amount == 0 ? nil : invoiceID)
     }
 
     private func invoice(_ state: InvoiceState, _ version: Int64, _ total: Int64) -> Invoice {

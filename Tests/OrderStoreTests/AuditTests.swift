@@ -95,7 +95,8 @@ private struct Corruption {
         let columns = [
             "customer_id", "transaction_id", "subscription_id", "type", "product", "period_index", "period_start",
             "period_end", "certificate_type", "quantity", "unit_price", "days_charged", "days_term", "amount",
-            "currency", "at", "date", "publisher", "command_source", "command_id", "reverses", "invoice_id",
+            "currency", "at", "date", "booked_on", "refundable_until", "publisher", "command_source", "command_id",
+            "reverses", "invoice_id",
         ]
         let values = values.merging(["transaction_id": "gen_random_uuid()"]) { given, _ in given }
         return """
@@ -112,9 +113,9 @@ private struct Corruption {
             "invoice-total",
             sql: """
                 INSERT INTO invoices SELECT customer_id, gen_random_uuid(), partner_id, '2020-01-01', '2020-02-01', 'closed',
-                    last_number + 1, 1, 0, currency, NULL
-                FROM invoices JOIN invoice_sequences USING (partner_id) WHERE number = 1 AND partner_id = 'acme';
-                UPDATE invoice_sequences SET last_number = last_number + 1 WHERE partner_id = 'acme'
+                    1, 1, 0, currency, NULL, '2020-01'
+                FROM invoices WHERE number = 1 AND partner_id = 'acme' LIMIT 1;
+                INSERT INTO invoice_series VALUES ('acme', '2020-01-01', 'invoice', 1)
                 """),
         Corruption(
             "transaction-on-invoice", "invoice-total",
@@ -127,7 +128,7 @@ private struct Corruption {
             sql: "UPDATE transactions SET invoice_id = gen_random_uuid() WHERE \(first("renewal"))"),
         Corruption(
             "invoice-month",
-            sql: "UPDATE transactions SET date = date + 200 WHERE \(first("refund"))"),
+            sql: "UPDATE transactions SET date = date + 200, booked_on = booked_on + 200 WHERE \(first("refund"))"),
         Corruption("invoice-month", sql: "UPDATE invoices SET period_start = period_start + 1"),
         Corruption(
             "open-invoice",
@@ -142,12 +143,17 @@ private struct Corruption {
                 UPDATE invoices SET total = total - amount FROM moved WHERE invoice_id = old;
                 UPDATE transactions t SET invoice_id = new FROM moved m WHERE t.transaction_id = m.transaction_id
                 """),
-        Corruption("invoice-number", sql: "UPDATE invoice_sequences SET last_number = last_number + 1"),
+        Corruption("invoice-number", sql: "UPDATE invoice_series SET last_number = last_number + 1"),
+        Corruption("invoice-number", sql: "DELETE FROM invoice_series WHERE last_number > 0"),
+        Corruption("invoice-number", sql: "UPDATE invoices SET number = number + 1000 WHERE number = 1"),
         Corruption(
             "invoice-number",
-            sql: "UPDATE invoices SET number = number + 1000 WHERE number = 2 AND partner_id = 'acme'"),
+            sql: "DROP INDEX invoices_number; UPDATE invoices SET series = '1999-12' WHERE state = 'closed'"),
         Corruption("currency", sql: "UPDATE transactions SET currency = 'JPY' WHERE type = 'suspension'"),
         Corruption("currency", sql: "UPDATE invoices SET currency = 'JPY' WHERE state = 'open'"),
+        Corruption(
+            "overdue", sql: "UPDATE subscriptions SET due_at = now() - interval '11 minutes' WHERE state = 'active'"),
+        Corruption("overdue", sql: "UPDATE invoices SET due_at = now() - interval '11 minutes' WHERE state = 'open'"),
         // Transactions.
         Corruption(
             "charge",

@@ -39,16 +39,7 @@ final class Books {
                 command: command
             )
         }
-        let loaded = try await store.begin(BatchRequest(keyed, dueBy: now))
-        var work = UnitOfWork(
-            catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
-            identifiers: IdentifierSource(identifiers))
-        identifiers.skip()
-        let outcomes = keyed.map { key, command in
-            work.decide(CommandEnvelope(key: key.command, publisher: publisher, effectiveAt: now, command: command))
-        }
-        let changes = work.finish()
-        #expect(changes.missingInvoiceNumbers.isEmpty)
+        let (changes, outcomes) = try await decide(keyed, by: publisher, now: now)
         let events = changes.events.map { event in
             StoredEvent(
                 id: event.id, type: event.type, time: event.time, customerID: event.customerID,
@@ -67,6 +58,28 @@ final class Books {
                 OutboxEntry(partition: 3, event: $0, replyTo: nil, correlationID: nil, trace: trace)
             }, published: [])
         return changes.transactions
+    }
+
+    /// Begins the transaction and decides, once more where closing invoices takes what wasn't loaded.
+    private func decide(
+        _ keyed: [(key: InboxKey, command: Command)], by publisher: Publisher, now: Timestamp
+    ) async throws -> (Changes, [Event]) {
+        var needed = MissingState()
+        while true {
+            let loaded = try await store.begin(BatchRequest(keyed, dueBy: now), with: needed)
+            var work = UnitOfWork(
+                catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
+                identifiers: IdentifierSource(identifiers))
+            identifiers.skip()
+            let outcomes = keyed.map { key, command in
+                work.decide(CommandEnvelope(key: key.command, publisher: publisher, effectiveAt: now, command: command))
+            }
+            let changes = work.finish()
+            if changes.missing.isEmpty { return (changes, outcomes) }
+            try #require(!changes.missing.isSubset(of: needed))
+            needed.formUnion(changes.missing)
+            try await store.rollback()
+        }
     }
 
     /// What the worker does once the broker has confirmed.

@@ -88,11 +88,12 @@ import Testing
         """
         INSERT INTO transactions (
             customer_id, transaction_id, subscription_id, type, product, period_index, period_start, period_end,
-            certificate_type, quantity, unit_price, days_charged, days_term, amount, currency, at, date, publisher,
-            command_source, command_id, reverses, invoice_id)
+            certificate_type, quantity, unit_price, days_charged, days_term, amount, currency, at, date, booked_on,
+            refundable_until, publisher, command_source, command_id, reverses, invoice_id)
         SELECT t.customer_id, gen_random_uuid(), t.subscription_id, \(type), t.product, t.period_index, t.period_start,
             t.period_end, \(certificateType), asked.quantity, t.unit_price, t.days_charged, t.days_term, asked.amount,
-            t.currency, t.at, t.date, t.publisher, t.command_source, t.command_id, \(reverses), \(invoice)
+            t.currency, t.at, t.date, t.booked_on, CASE WHEN \(type) <> 'refund' THEN t.refundable_until END, t.publisher,
+            t.command_source, t.command_id, \(reverses), \(invoice)
         FROM (SELECT t.* FROM transactions t LEFT JOIN invoices i USING (customer_id, invoice_id)
               WHERE \(which) ORDER BY t.transaction_id DESC LIMIT 1) AS t
         CROSS JOIN LATERAL (VALUES

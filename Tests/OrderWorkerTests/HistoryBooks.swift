@@ -23,14 +23,14 @@ extension Books {
         try await read(
             """
             SELECT customer_id, partner_id, company_name, reseller_id, administrative_responsibility,
-                   (settled_at AT TIME ZONE p.billing_zone)::date::text
-            FROM customers JOIN partners p USING (partner_id)
+                   settled_through
+            FROM customers
             """
         ) { column, customer in
             accounts[customer] = Account(
                 partner: try column.text(), name: try column.text(), reseller: try column.optionalText(),
                 responsibility: try column.value(AdministrativeResponsibility.init(rawValue:)),
-                settled: try column.optionalText().flatMap { CalendarDate($0) }.map { Model.day($0) })
+                settled: try column.optionalDate().map { Model.day($0) })
         }
         try await read(
             """
@@ -59,18 +59,23 @@ extension Books {
         }
         var places: [InvoiceID: Int] = [:]
         try await read(
-            "SELECT customer_id, invoice_id, period_start, state = 'closed', total FROM invoices ORDER BY 1, 3"
+            """
+            SELECT customer_id, invoice_id, period_start,
+                   to_char(period_start, 'FMYYYY-FMMM') || ' ' || kind || ' ' || number, total
+            FROM invoices ORDER BY 1, 3
+            """
         ) { column, customer in
             let id: InvoiceID = try column.identifier()
             places[id] = accounts[customer]?.bills.count
             accounts[customer]?.bills.append(
-                Bill(month: try column.day(), isClosed: try column.bool(), total: try column.int64()))
+                Bill(month: try column.day(), name: try column.optionalText(), total: try column.int64()))
         }
         var entries: [CustomerID: [(place: Int, entry: Model.Entry)]] = [:]
         try await read(
             """
             SELECT customer_id, transaction_id, type, subscription_id, period_index, certificate_type, quantity,
-                   unit_price, days_charged, days_term, amount, date, reverses, invoice_id
+                   unit_price, days_charged, days_term, amount, date, booked_on, refundable_until, reseller_id, reverses,
+                   invoice_id
             FROM transactions
             """
         ) { column, customer in
@@ -87,6 +92,9 @@ extension Books {
             let days = [try column.optionalInt(), try column.optionalInt()].compactMap { $0 }
             let amount = try column.int64()
             let date = try column.day()
+            let bookedOn = try column.day()
+            let refundableUntil = try column.optionalDate().map { Model.day($0) }
+            let reseller = try column.optionalText()
             let reverses: TransactionID? = try column.optionalIdentifier()
             let invoice: InvoiceID? = try column.optionalIdentifier()
             entries[customer, default: []].append(
@@ -95,7 +103,8 @@ extension Books {
                     Model.Entry(
                         type: type, subscription: subscription, period: period, certificateType: certificateType,
                         quantity: quantity, unitPrice: unitPrice, days: days.isEmpty ? nil : days, amount: amount,
-                        date: date, reverses: reverses.flatMap { bookings.positions[customer]?[$0] },
+                        date: date, bookedOn: bookedOn, refundableUntil: refundableUntil, reseller: reseller,
+                        reverses: reverses.flatMap { bookings.positions[customer]?[$0] },
                         invoice: invoice.flatMap { places[$0] })
                 ))
         }
@@ -105,7 +114,8 @@ extension Books {
     }
 
     /// Every row of the books as text, without what differs from one play of a history to another: ids that the worker
-    /// makes, invoice numbers and versions, the numbers of events, and the command that happened to settle something.
+    /// makes, invoice numbers and versions, the numbers of events, the command that happened to settle something, and when
+    /// that was.
     static func dump(_ connection: Connection) async throws -> [String] {
         let rows = try await connection.query(
             Statement(
@@ -119,7 +129,7 @@ extension Books {
                 UNION ALL
                 SELECT 'transaction '
                        || (to_jsonb(t)
-                           - '{transaction_id,command_source,command_id,reverses,invoice_id}'::text[])::text
+                           - '{transaction_id,command_source,command_id,reverses,invoice_id,booked_on,refundable_until}'::text[])::text
                        || coalesce(' on ' || i.period_start, '') || coalesce(' of ' || r.at || ' ' || r.amount, '')
                 FROM transactions t
                 LEFT JOIN invoices i USING (customer_id, invoice_id)

@@ -235,7 +235,7 @@ struct HistoryPlayer {
         let at =
             envelope.publisher == .worker
             ? envelope.effectiveAt : min(now, max(envelope.effectiveAt, now.adding(.seconds(-86400))))
-        let expected = model.decide(envelope.with(at: at)).withoutInvoices
+        let expected = model.decide(envelope.with(at: at), now: now).withoutInvoices
         let actual = Model.Outcome(event, bookings)
         guard actual == expected else {
             throw HistoryDifference("\(envelope) at \(at): \(actual) instead of \(expected)")

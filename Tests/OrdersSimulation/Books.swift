@@ -22,7 +22,8 @@ struct Books: Equatable {
     /// An invoice.
     struct Bill: Equatable {
         var month: Model.Day
-        var isClosed: Bool
+        /// Year, month, kind and number; nil while it is open.
+        var name: String?
         var total: Int64
     }
 
@@ -117,11 +118,14 @@ extension Books.Bill {
     init(_ index: Int, _ account: Model.Account) {
         let invoice = account.invoices[index]
         self.init(
-            month: invoice.month, isClosed: invoice.isClosed,
+            month: invoice.month, name: invoice.name,
             total: account.entries.filter { $0.invoice == index }.map(\.amount).reduce(0, +))
     }
 
     init(_ invoice: Invoice) {
-        self.init(month: Model.day(invoice.start), isClosed: invoice.state == .closed, total: invoice.total.amount)
+        let series = "\(invoice.start.year)-\(invoice.start.month) \(invoice.series.kind.rawValue)"
+        self.init(
+            month: Model.day(invoice.start), name: invoice.number.map { "\(series) \($0)" },
+            total: invoice.total.amount)
     }
 }

@@ -21,6 +21,9 @@ struct Model {
         var days: [Int]?
         var amount: Int64
         var date: Day
+        var bookedOn: Day
+        var refundableUntil: Day?
+        var reseller: String?
         /// The position of the charge that a refund reverses.
         var reverses: Int?
         var invoice: Int?
@@ -44,8 +47,9 @@ struct Model {
         var responsibility: AdministrativeResponsibility
         var sales: [SubscriptionID: Sale] = [:]
         var entries: [Entry] = []
-        /// Months with an invoice, and whether it is closed.
-        var invoices: [(month: Day, isClosed: Bool)] = []
+        /// Months with an invoice, and what it is called once it is closed.
+        var invoices: [(month: Day, name: String?)] = []
+        /// The latest day on which something fell due and was settled: months that ended by then are closed.
         var settled: Day?
     }
 
@@ -55,9 +59,11 @@ struct Model {
         case refused(Set<String>)
     }
 
-    let catalog: Catalog
+    var catalog: Catalog
     let prices: [Price]
     var accounts: [CustomerID: Account] = [:]
+    /// How many invoices of a partner, month and kind are closed.
+    private var closed: [String: Int] = [:]
 
     init(catalog: Catalog, prices: [Price]) {
         self.catalog = catalog
@@ -104,7 +110,8 @@ struct Model {
 
     // MARK: Commands
 
-    mutating func decide(_ envelope: CommandEnvelope) -> Outcome {
+    /// - Parameter now: when the command is decided, which is the day of what is booked; its worth follows from its own time.
+    mutating func decide(_ envelope: CommandEnvelope, now: Timestamp) -> Outcome {
         let id = envelope.command.customerID
         let partner: Partner?
         if envelope.publisher == .worker {
@@ -115,24 +122,39 @@ struct Model {
         }
         guard let partner else { return .refused(["publisher_unknown"]) }
         let date = Self.day(envelope.effectiveAt, in: partner.zone.name)
-        if var account = accounts[id], account.partner == partner {
-            settle(&account, through: date)
+        let day = Self.day(now, in: partner.zone.name)
+        if var account = accounts[id], account.partner.id == partner.id {
+            account.partner = partner
+            settle(&account, through: date, now: day)
             accounts[id] = account
         }
         if case .createCustomer(let create) = envelope.command { return decide(create, partner) }
-        guard var account = accounts[id], account.partner == partner else { return .refused(["customer_unknown"]) }
-        let outcome = decide(envelope.command, &account, today: max(date, account.settled ?? date))
-        if case .done(let entries) = outcome, !envelope.command.isQuote {
+        guard var account = accounts[id], account.partner.id == partner.id else {
+            return .refused(["customer_unknown"])
+        }
+        let outcome = decide(envelope.command, &account, today: date)
+        guard case .done(var entries) = outcome else { return outcome }
+        for index in entries.indices { Self.stamp(&entries[index], account, now: day) }
+        if !envelope.command.isQuote {
             for entry in entries { Self.book(entry, &account) }
             accounts[id] = account
         }
-        return outcome
+        return .done(entries)
+    }
+
+    /// Puts on an entry when it is booked, and whose it is.
+    private static func stamp(_ entry: inout Entry, _ account: Account, now: Day) {
+        entry.bookedOn = max(entry.date, now)
+        // A refund is the reseller's whose charge it reverses.
+        entry.reseller = entry.reverses.map { account.entries[$0].reseller } ?? account.reseller
+        guard [.order, .inventoryAddition, .renewal].contains(entry.type) else { return entry.refundableUntil = nil }
+        entry.refundableUntil = entry.bookedOn.addingTimeInterval(Double(account.partner.refundWindowDays) * 86400)
     }
 
     private mutating func decide(_ create: CreateCustomer, _ partner: Partner) -> Outcome {
         var wrong: Set<String> = []
         if accounts[create.customerID] != nil { wrong.insert("customer_exists") }
-        if accounts[create.customerID].map({ $0.partner != partner }) == true { return .refused(wrong) }
+        if accounts[create.customerID].map({ $0.partner.id != partner.id }) == true { return .refused(wrong) }
         if let reseller = create.resellerID, partner.resellers[reseller] == nil { wrong.insert("reseller_unknown") }
         if create.administrativeResponsibility == .customerAdministered && create.customerAdminEmail == nil {
             wrong.insert("customer_admin_email_required")
@@ -268,7 +290,7 @@ struct Model {
                 wrong.insert("transaction_not_refundable")
                 continue
             }
-            if Self.days(charge.date, today) > account.partner.refundWindowDays { wrong.insert("refund_window_closed") }
+            if today > charge.refundableUntil ?? .distantPast { wrong.insert("refund_window_closed") }
             let before = account.entries.filter { $0.reverses == position }.compactMap(\.quantity).reduce(0, +)
             if item.quantity > bought - before {
                 wrong.insert("quantity_exceeds_refundable")
@@ -300,7 +322,7 @@ struct Model {
     }
 
     private func note(_ type: TransactionType, _ sale: Sale, _ today: Day) -> Entry {
-        Entry(type: type, subscription: sale.id, period: sale.period, amount: 0, date: today)
+        Entry(type: type, subscription: sale.id, period: sale.period, amount: 0, date: today, bookedOn: today)
     }
 
     private func charges(
@@ -367,8 +389,11 @@ struct Model {
         var entry = entry
         entry.invoice = nil
         if entry.amount != 0 {
-            if account.invoices.last?.isClosed != false {
-                account.invoices.append((month: month(entry.date), isClosed: false))
+            if account.invoices.last?.name != nil || account.invoices.isEmpty {
+                // The month of its date, unless that has ended for the customer.
+                let own = month(entry.date)
+                let settled = account.settled ?? own
+                account.invoices.append((month: settled >= later(own, months: 1) ? month(settled) : own, name: nil))
             }
             entry.invoice = account.invoices.count - 1
         }
@@ -378,23 +403,33 @@ struct Model {
     // MARK: Time
 
     /// Lives through each day that has something due, in order.
-    private func settle(_ account: inout Account, through today: Day) {
+    private mutating func settle(_ account: inout Account, through today: Day, now: Day) {
         while true {
             let ends = account.sales.values.filter { $0.state != .expired }.map {
                 Self.end($0.start, $0.term, $0.period)
             }
-            let invoiceEnd = account.invoices.last.flatMap { $0.isClosed ? nil : Self.later($0.month, months: 1) }
+            let invoiceEnd = account.invoices.last.flatMap { $0.name == nil ? Self.later($0.month, months: 1) : nil }
             guard let day = (ends + [invoiceEnd].compactMap { $0 }).min(), day <= today else { return }
-            if invoiceEnd == day { account.invoices[account.invoices.count - 1].isClosed = true }
+            if invoiceEnd == day { close(&account) }
             let due = account.sales.values.filter {
                 $0.state != .expired && Self.end($0.start, $0.term, $0.period) == day
             }
-            for sale in due.sorted(by: { $0.id < $1.id }) { end(sale, &account, day) }
+            for sale in due.sorted(by: { $0.id < $1.id }) { end(sale, &account, day, now: now) }
             account.settled = max(account.settled ?? day, day)
         }
     }
 
-    private func end(_ sale: Sale, _ account: inout Account, _ day: Day) {
+    /// Gives the open invoice the next number of its partner, month and kind.
+    private mutating func close(_ account: inout Account) {
+        let index = account.invoices.count - 1
+        let total = account.entries.filter { $0.invoice == index }.map(\.amount).reduce(0, +)
+        let month = Self.calendar.dateComponents([.year, .month], from: account.invoices[index].month)
+        let series = "\(month.year ?? 0)-\(month.month ?? 0) \(total < 0 ? "creditNote" : "invoice")"
+        closed["\(account.partner.id) \(series)", default: 0] += 1
+        account.invoices[index].name = "\(series) \(closed["\(account.partner.id) \(series)"] ?? 0)"
+    }
+
+    private func end(_ sale: Sale, _ account: inout Account, _ day: Day, now: Day) {
         var next = sale
         next.period += 1
         next.toRenew = [:]
@@ -407,11 +442,16 @@ struct Model {
         if catalog.products[sale.product]?.terms.contains(sale.term) != true { wrong.insert("expires") }
         let entries = charges(.renewal, items, next, account, day, &wrong)
         if wrong.isEmpty {
-            for entry in entries { Self.book(entry, &account) }
+            for var entry in entries {
+                Self.stamp(&entry, account, now: now)
+                Self.book(entry, &account)
+            }
         } else {
             next = sale
             next.state = .expired
-            Self.book(note(.expiry, sale, day), &account)
+            var entry = note(.expiry, sale, day)
+            Self.stamp(&entry, account, now: now)
+            Self.book(entry, &account)
         }
         account.sales[sale.id] = next
     }

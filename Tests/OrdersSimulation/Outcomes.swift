@@ -62,6 +62,9 @@ extension Model.Entry {
             certificateType: transaction.certificateType, quantity: transaction.quantity,
             unitPrice: transaction.unitPrice, days: transaction.days.map { [$0.charged, $0.term] },
             amount: transaction.amount.amount, date: Model.day(transaction.date),
+            bookedOn: Model.day(transaction.bookedOn),
+            refundableUntil: transaction.refundableUntil.map { Model.day($0) },
+            reseller: transaction.resellerID,
             reverses: transaction.reverses.flatMap { bookings.positions[transaction.customerID]?[$0] },
             invoice: invoice)
     }

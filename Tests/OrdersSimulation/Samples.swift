@@ -89,6 +89,12 @@ extension CalendarDate {
     static func on(_ text: String) -> CalendarDate { CalendarDate(text) ?? CalendarDate(days: .min) }
 }
 
+extension InvoiceSeries {
+    static func of(_ partner: String, _ month: String, _ kind: InvoiceKind = .invoice) -> InvoiceSeries {
+        InvoiceSeries(partnerID: partner, month: .on(month), kind: kind)
+    }
+}
+
 extension Term {
     static func of(_ text: String) -> Term {
         guard let term = Term(text) else { preconditionFailure("\(text) is no term") }

@@ -48,7 +48,8 @@ import Testing
             let outcomes = world.send(commands.map { $0.with(before.naming($0.command)) }, now: history.now)
             for transaction in world.transactions.dropFirst(booked) { bookings.book(transaction) }
             for (command, outcome) in zip(commands, outcomes) {
-                let expected = model.decide(command.with(before.asked(command.command))).withoutInvoices
+                let expected = model.decide(command.with(before.asked(command.command)), now: history.now)
+                    .withoutInvoices
                 let actual = Model.Outcome(outcome, bookings)
                 guard actual == expected else {
                     Issue.record("seed \(seed), command \(command): \(actual) instead of \(expected)")
@@ -78,7 +79,7 @@ import Testing
             let periods = Set(sold.map(\.period)).sorted { $0.index < $1.index }
             #expect(zip(periods, periods.dropFirst()).allSatisfy { $0.end == $1.start && $0.index + 1 == $1.index })
         }
-        for (_, closed) in Dictionary(grouping: world.invoices.values.filter { $0.number != nil }, by: \.partnerID) {
+        for (_, closed) in Dictionary(grouping: world.invoices.values.filter { $0.number != nil }, by: \.series) {
             #expect(closed.compactMap(\.number).sorted() == (1...closed.count).map(Int64.init))
         }
         for (_, events) in Dictionary(grouping: world.events.filter { $0.sequence > 0 }, by: \.customerID) {
@@ -105,7 +106,7 @@ extension World {
                         transaction, bookings, invoice: bills.firstIndex { $0.id == transaction.invoiceID })
                 },
                 bills: bills.map { Books.Bill($0) },
-                settled: customer.settledAt.map { Model.day($0, in: partner.zone.name) })
+                settled: customer.settledThrough.map { Model.day($0) })
         }
         return books
     }

@@ -32,10 +32,10 @@ import Testing
         world.send(.enable(), at: "2026-04-10T12:00:00Z")
         world.send(.add(1), at: "2026-06-10T12:00:00Z")
         #expect(world.invoices.values.map(\.start).sorted() == [.on("2026-01-01"), .on("2026-06-01")])
-        #expect(world.invoiceNumbers == ["acme": 1, "bravo": 0, "cobalt": 0])
+        #expect(world.invoiceNumbers == [.of("acme", "2026-01-01"): 1])
     }
 
-    @Test("Numbers are gapless per partner, across customers and units of work")
+    @Test("Numbers are gapless in each partner's month, across customers and units of work")
     func numbers() {
         var world = World.withCustomer()
         world.send(.create(.second), at: "2026-01-01T12:00:00Z")
@@ -49,11 +49,54 @@ import Testing
                     (.order(month, customer: .number(3)), time, .user("bravo-app")),
                 ], now: time)
         }
-        let numbers = { (partner: String) in
-            world.invoices.values.filter { $0.partnerID == partner }.compactMap(\.number).sorted()
+        for month in 1...5 {
+            let closed = world.invoices.values.filter { $0.start == .on("2026-0\(month)-01") }
+            #expect(closed.filter { $0.partnerID == "acme" }.compactMap(\.number).sorted() == [1, 2])
+            #expect(closed.filter { $0.partnerID == "bravo" }.compactMap(\.number) == [1])
+            #expect(world.invoiceNumbers[.of("acme", "2026-0\(month)-01")] == 2)
+            #expect(world.invoiceNumbers[.of("bravo", "2026-0\(month)-01")] == 1)
         }
-        #expect(numbers("acme") == Array(1...10) && numbers("bravo") == Array(1...5))
-        #expect(world.invoiceNumbers == ["acme": 10, "bravo": 5, "cobalt": 0])
+        #expect(world.invoiceNumbers.count == 10)
+    }
+
+    @Test("After an outage of months the numbers are in the order of time, whichever customer is settled first")
+    func numbersAfterOutage() {
+        var world = World.withCustomer()
+        world.send(.create(.second), at: "2026-06-01T12:00:00Z")
+        let order = { (customer: CustomerID) in
+            Command.order(term: "P1M", autoRenewal: true, customer: customer)
+        }
+        world.send(order(.first), at: "2026-06-10T12:00:00Z")
+        world.send(order(.second), at: "2026-06-10T12:00:00Z")
+        for customer in [CustomerID.first, .second] {
+            world.send(.settle(customer), at: "2026-10-05T12:00:00Z", by: .worker)
+        }
+        let closed = world.invoices.values.filter { $0.state == .closed }
+            .sorted { ($0.start, $0.customerID) < ($1.start, $1.customerID) }
+        #expect(
+            closed.map { "\($0.series.name) \($0.number ?? 0) of \($0.customerID == .first ? 0 : 1)" } == [
+                "2026-06 1 of 0", "2026-06 2 of 1", "2026-07 1 of 0", "2026-07 2 of 1", "2026-08 1 of 0",
+                "2026-08 2 of 1", "2026-09 1 of 0", "2026-09 2 of 1",
+            ])
+    }
+
+    @Test("Credit notes are numbered apart from invoices, and the event says kind, series and number")
+    func creditNotes() throws {
+        var world = World.withCustomer()
+        world.send(.create(.second), at: "2026-10-01T12:00:00Z")
+        world.send(.order(1, of: ["ov-ssl": 3]), at: "2026-10-10T12:00:00Z")
+        let charge = try #require(world.transactions.first?.id)
+        world.send(.order(1, customer: .second), at: "2026-11-10T12:00:00Z")
+        world.send(.refund([charge: 2]), at: "2026-11-05T12:00:00Z")
+        for customer in [CustomerID.first, .second] {
+            world.send(.settle(customer), at: "2026-12-01T12:00:00Z", by: .worker)
+        }
+        let closed = world.events.compactMap { event -> String? in
+            guard event.type == .invoiceClosed, case .invoice(let invoice, _) = event.data else { return nil }
+            return "\(invoice.series.kind.rawValue) \(invoice.series.name) \(invoice.number ?? 0)"
+        }
+        #expect(closed == ["invoice 2026-10 1", "creditNote 2026-11 1", "invoice 2026-11 1"])
+        #expect(world.invoices.values.filter { $0.series.kind == .creditNote }.map(\.total.amount) == [-73_000])
     }
 
     @Test("Within one unit of work over a month's end each line is told with its own invoice, once")
@@ -75,24 +118,43 @@ import Testing
             ])
     }
 
-    @Test("A number that wasn't given is reported, never made up")
-    func missingNumber() throws {
+    @Test("What closing an invoice takes and wasn't given is reported, never made up")
+    func missing() throws {
         var world = World.withCustomer()
         world.send(.order(term: "P1M", autoRenewal: true), at: "2026-11-10T12:00:00Z")
         world.send(.settle(.first), at: "2026-12-01T12:00:00Z", by: .worker)
         // No invoice is open now; one is opened on 10 December and falls due on 1 January.
         let state = try #require(world.states[.first])
         #expect(state.openInvoice == nil)
-        for (numbers, missing) in [([:], ["acme"]), (["acme": 1], [])] as [([String: Int64], Set<String>)] {
-            var work = UnitOfWork(
-                catalog: world.catalog, states: [state], invoiceNumbers: numbers, now: .at("2027-01-05T12:00:00Z"),
-                identifiers: IdentifierSource(SeededGenerator(seed: 1)))
-            _ = work.decide(
-                CommandEnvelope(
-                    key: CommandKey(source: "test", id: "late"), publisher: .worker,
-                    effectiveAt: .at("2027-01-05T12:00:00Z"), command: .settle(.first)))
-            #expect(work.finish().missingInvoiceNumbers == missing)
+        let series = InvoiceSeries.of("acme", "2026-12-01")
+        for (numbers, missing) in [([:], [series]), ([series: 1], [])] as [([InvoiceSeries: Int64], Set<InvoiceSeries>)]
+        {
+            let changes = Self.settle(state, world.catalog, numbers, at: "2027-01-05T12:00:00Z")
+            #expect(changes.missing.series == missing && changes.missing.invoiceLines.isEmpty)
         }
+    }
+
+    @Test("The lines of an invoice that nobody thought due are asked for before it is closed")
+    func missingLines() throws {
+        var world = World.withCustomer()
+        world.send(.order(), at: "2026-11-10T12:00:00Z")
+        var state = try #require(world.states[.first])
+        state.openInvoiceLines = nil
+        let changes = Self.settle(state, world.catalog, [.of("acme", "2026-11-01"): 0], at: "2026-12-05T12:00:00Z")
+        #expect(changes.missing.invoiceLines == [.first] && changes.missing.series.isEmpty)
+    }
+
+    private static func settle(
+        _ state: CustomerState, _ catalog: Catalog, _ numbers: [InvoiceSeries: Int64], at time: String
+    ) -> Changes {
+        var work = UnitOfWork(
+            catalog: catalog, states: [state], invoiceNumbers: numbers, now: .at(time),
+            identifiers: IdentifierSource(SeededGenerator(seed: 1)))
+        _ = work.decide(
+            CommandEnvelope(
+                key: CommandKey(source: "test", id: "late"), publisher: .worker, effectiveAt: .at(time),
+                command: .settle(.first)))
+        return work.finish()
     }
 
     @Test("A renewal at the first instant of a month is on that month's invoice")

@@ -34,6 +34,67 @@ import Testing
         #expect(world.send(.refund([charge: 1]), at: "2026-12-22T12:00:00Z").type == .refundProcessed)
     }
 
+    /// A world whose partner acme has another refund window.
+    private static func catalog(window: Int) -> Catalog {
+        let sample = Catalog.sample
+        return Catalog(
+            version: 2,
+            partners: sample.partners.values.map { partner in
+                Partner(
+                    id: partner.id, name: partner.name, currency: partner.currency, zone: partner.zone,
+                    refundWindowDays: window, publishers: partner.publishers, resellers: partner.resellers)
+            }, products: [.enterprise, .basic],
+            prices: [
+                .of("enterprise-pki", "ov-ssl", "P1Y", 36_500, from: "2020-01-01"),
+                .of("enterprise-pki", "ov-ssl", "P1M", 3100, from: "2020-01-01"),
+            ])
+    }
+
+    @Test("A change of the partner's refund window moves no charge's last day", arguments: [14, 60])
+    func windowChanges(_ window: Int) throws {
+        var (world, charge) = try Self.world()
+        #expect(world.transactions.first?.refundableUntil == .on("2026-10-25"))
+        world.catalog = Self.catalog(window: window)
+        #expect(world.send(.refund([charge: 1]), at: "2026-10-25T12:00:00Z").type == .refundProcessed)
+        #expect(
+            world.send(.refund([charge: 1]), at: "2026-10-26T12:00:00Z").violations
+                == ["refund_window_closed /refunds/0/transactionId"])
+        world.send(.order(2), at: "2026-10-26T12:00:00Z")
+        #expect(world.transactions.last?.refundableUntil == CalendarDate.on("2026-10-26").adding(days: window))
+    }
+
+    @Test("A renewal that was settled late can be refunded as long as one that wasn't, from the day it was booked")
+    func lateRenewal() throws {
+        var world = World.withCustomer()
+        world.send(.order(term: "P1M", autoRenewal: true), at: "2026-09-10T12:00:00Z")
+        world.send(.settle(.first), at: "2026-11-14T12:00:00Z", by: .worker)
+        let renewals = world.transactions.filter { $0.type == .renewal }
+        #expect(renewals.map(\.date) == [.on("2026-10-10"), .on("2026-11-10")])
+        #expect(renewals.map(\.bookedOn) == [.on("2026-11-14"), .on("2026-11-14")])
+        #expect(renewals.map(\.refundableUntil) == [.on("2026-12-14"), .on("2026-12-14")])
+        let renewal = try #require(renewals.first)
+        #expect(world.send(.refund([renewal.id: 1]), at: "2026-12-14T12:00:00Z").amounts == [-3100])
+    }
+
+    @Test("A refund is the reseller's whose charge it reverses, on the invoice too, whoever manages the customer now")
+    func reseller() throws {
+        var world = World(catalog: .sample)
+        world.send(.create(reseller: "north"), at: "2026-09-01T12:00:00Z")
+        world.send(.order(of: ["ov-ssl": 3]), at: "2026-09-25T12:00:00Z")
+        let charge = try #require(world.transactions.first?.id)
+        world.send(
+            .updateCustomer(
+                UpdateCustomer(customerID: .first, companyName: nil, address: nil, reseller: .set("south"))),
+            at: "2026-09-26T12:00:00Z")
+        world.send(.refund([charge: 1]), at: "2026-09-27T12:00:00Z")
+        world.send(.add(1), at: "2026-09-27T12:00:00Z")
+        #expect(world.transactions.map(\.resellerID) == ["north", "north", "south"])
+        world.send(.settle(.first), at: "2026-10-01T12:00:00Z", by: .worker)
+        guard case .invoice(_, let lines) = world.events.last(where: { $0.type == .invoiceClosed })?.data
+        else { throw Unexpected() }
+        #expect(lines.map(\.resellerID) == ["north", "north", "south"])
+    }
+
     @Test("A refund in three steps returns exactly the charge, and its certificates leave the inventory")
     func threeSteps() throws {
         var world = World.withCustomer(

@@ -11,14 +11,13 @@ struct World {
     private(set) var invoices: [InvoiceID: Invoice] = [:]
     private(set) var transactions: [Transaction] = []
     private(set) var events: [Event] = []
-    private(set) var invoiceNumbers: [String: Int64] = [:]
+    private(set) var invoiceNumbers: [InvoiceSeries: Int64] = [:]
     private var identifiers: SeededGenerator
     private var commands = 0
 
     init(catalog: Catalog = .sample, seed: UInt64 = 1) {
         self.catalog = catalog
         self.identifiers = SeededGenerator(seed: seed)
-        self.invoiceNumbers = catalog.partners.mapValues { _ in 0 }
     }
 
     /// The customer that most tests are about, created on 1 January 2023.
@@ -54,17 +53,24 @@ struct World {
     @discardableResult
     mutating func send(_ envelopes: [CommandEnvelope], now: Timestamp) -> [Event] {
         let source = IdentifierSource(SeededGenerator(seed: identifiers.next()))
-        var work = UnitOfWork(
-            catalog: catalog, states: states.values.sorted { $0.id < $1.id }, invoiceNumbers: invoiceNumbers, now: now,
-            identifiers: source)
-        var outcomes: [Event] = []
-        for envelope in envelopes { outcomes.append(work.decide(envelope)) }
-        keep(work.finish())
-        return outcomes
+        var numbers = invoiceNumbers
+        while true {
+            var work = UnitOfWork(
+                catalog: catalog, states: states.values.sorted { $0.id < $1.id }, invoiceNumbers: numbers, now: now,
+                identifiers: source)
+            var outcomes: [Event] = []
+            for envelope in envelopes { outcomes.append(work.decide(envelope)) }
+            let changes = work.finish()
+            precondition(changes.missing.invoiceLines.isEmpty, "every open invoice's lines were given")
+            if changes.missing.isEmpty {
+                keep(changes)
+                return outcomes
+            }
+            for series in changes.missing.series { numbers[series] = invoiceNumbers[series, default: 0] }
+        }
     }
 
     private mutating func keep(_ changes: Changes) {
-        precondition(changes.missingInvoiceNumbers.isEmpty, "every partner's number was given")
         for customer in changes.customers {
             states[customer.id, default: CustomerState(id: customer.id)].customer = customer
         }
@@ -93,6 +99,16 @@ struct World {
         }
         invoiceNumbers.merge(changes.invoiceNumbers) { _, new in new }
         events += changes.events
+    }
+
+    /// Makes every stored instant at which the clock is to look wrong.
+    mutating func shiftHints(by duration: Duration) {
+        for id in states.keys {
+            if let at = states[id]?.openInvoice?.dueAt { states[id]?.openInvoice?.dueAt = at.adding(duration) }
+            for subscription in states[id]?.subscriptions.values.map(\.self) ?? [] {
+                states[id]?.subscriptions[subscription.id]?.dueAt = subscription.dueAt?.adding(duration)
+            }
+        }
     }
 
     var customer: Customer? { states[.first]?.customer }
