@@ -50,6 +50,7 @@ let package = Package(
                 .embedInCode("Migrations/m4_guards.sql"),
                 .embedInCode("Migrations/m5_topology.sql"),
                 .embedInCode("Migrations/m6_bookings.sql"),
+                .embedInCode("Migrations/m7_dated_catalog.sql"),
             ],
             swiftSettings: settings),
         .target(

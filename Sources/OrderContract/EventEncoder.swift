@@ -19,10 +19,11 @@ public enum EventEncoder {
         switch data {
         case .customer(let customer):
             write(customer, &writer)
-        case .subscriptions(let subscriptions, let transactions, let reason):
+        case .subscriptions(let subscriptions, let transactions, let reason, let dropped):
             writer.member("subscriptions", subscriptions, write)
             writer.member("transactions", transactions, write)
             writer.member("reason", ifPresent: reason)
+            if !dropped.isEmpty { writer.member("dropped", dropped, write) }
         case .refund(let transactions, let subscriptions, let reason):
             writer.member("transactions", transactions, write)
             writer.member("subscriptions", subscriptions, write)
@@ -87,6 +88,15 @@ public enum EventEncoder {
                 writer.member("certificateType", entry.key)
                 writer.member("quantity", entry.value)
             }
+        }
+    }
+
+    private static func write(_ writer: inout JSONWriter, _ dropped: DroppedCertificates) {
+        writer.object { writer in
+            writer.member("certificateType", dropped.certificateType)
+            writer.member("quantity", dropped.quantity)
+            writer.member("code", dropped.reason.rawValue)
+            writer.member("reason", dropped.reason.sentence)
         }
     }
 

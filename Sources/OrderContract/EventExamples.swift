@@ -19,7 +19,11 @@ extension EventType {
             "createdAt": "2026-11-22T21:35:06Z"
             """
         case .subscriptionOrdered: Example.change(Example.subscription(), Example.order)
-        case .subscriptionRenewed: Example.change(Example.subscription(), Example.renewal)
+        case .subscriptionRenewed:
+            Example.change(Example.subscription(), Example.renewal) + """
+                , "dropped": [{"certificateType": "smime", "quantity": 5, "code": "not_sold",
+                "reason": "The certificate type is no longer sold."}]
+                """
         case .inventoryAdded: Example.change(Example.subscription(inventory: 27), Example.addition)
         case .renewalInventorySet:
             Example.change(Example.subscription(renewalInventory: 30), Example.renewalInventoryChange)

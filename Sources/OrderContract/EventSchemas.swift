@@ -10,7 +10,7 @@ extension EventType {
         case .subscriptionOrdered, .inventoryAdded, .renewalInventorySet, .autoRenewalChanged, .subscriptionSuspended,
             .subscriptionEnabled, .subscriptionRenewed, .subscriptionExpired:
             Self.subscriptionsSchema
-        case .refundProcessed: Self.subscriptionsSchema
+        case .refundProcessed: Self.refundSchema
         case .invoiceUpdated, .invoiceClosed: Self.invoiceSchema
         case .quotePrepared: Self.quoteSchema
         case .customerSettled: Self.settledSchema
@@ -29,7 +29,7 @@ extension EventType {
         case .autoRenewalChanged: "Whether the subscription renews by itself was set."
         case .subscriptionSuspended: "The subscription was suspended."
         case .subscriptionEnabled: "The subscription was enabled again."
-        case .subscriptionRenewed: "The subscription entered its next period."
+        case .subscriptionRenewed: "The subscription entered its next period; what was dropped says why."
         case .subscriptionExpired: "The subscription ended; the reason says why it didn't renew."
         case .refundProcessed: "Certificates were refunded; each transaction names the charge that it reverses."
         case .invoiceUpdated: "The open invoice has changed; its lines are those that are new."
@@ -128,7 +128,19 @@ extension EventType {
         .required("createdAt", .text(.time)),
     ])
 
-    private static let subscriptionsSchema = event([subscriptions, transactions, reason])
+    private static let dropped = ObjectSchema.Member.optional(
+        "dropped",
+        list(
+            of: object([
+                .required("certificateType", .text(.catalogID)),
+                .required("quantity", .integer(1...Int64.max), "How many would have been renewed, or were held."),
+                .required("code", .text(.code), "For programs. There may come to be more codes."),
+                .required("reason", .text(.any), "For people."),
+            ])), "The certificate types that were not renewed, and why.")
+
+    private static let subscriptionsSchema = event([subscriptions, transactions, reason, dropped])
+
+    private static let refundSchema = event([subscriptions, transactions, reason])
 
     private static let invoiceSchema = event([
         .required("invoiceId", .text(.uuid)),

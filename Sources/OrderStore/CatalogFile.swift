@@ -5,8 +5,12 @@ internal import OrderContract
 internal import Orders
 
 /// The catalog as the operator writes it, in JSON. Names of members are those of the file.
-public struct CatalogFile: Codable, Sendable, Equatable {
-    public struct Partner: Codable, Sendable, Equatable {
+///
+/// What is sold and what it costs are dated, half-open: `from` a day, `until` the first day on which it no longer holds, in
+/// the zone of each partner. Where `from` is absent it holds since ever, where `until` is absent for good; what was stored
+/// of days that have passed stays as it is (``CatalogPlan``).
+public struct CatalogFile: Decodable, Sendable, Equatable {
+    public struct Partner: Decodable, Sendable, Equatable {
         public var id: String
         public var name: String
         /// ISO 4217.
@@ -20,20 +24,29 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         public var resellers: [Reseller]?
     }
 
-    public struct Reseller: Codable, Sendable, Equatable {
+    public struct Reseller: Decodable, Sendable, Equatable {
         public var id: String
         public var name: String
     }
 
-    public struct Product: Codable, Sendable, Equatable {
+    public struct Product: Decodable, Sendable, Equatable {
         public var id: String
         public var name: String
-        public var certificateTypes: [String]
+        public var certificateTypes: [Offer]
         /// ISO 8601 durations.
-        public var terms: [String]
+        public var terms: [Offer]
     }
 
-    public struct Price: Codable, Sendable, Equatable {
+    /// A certificate type or a term for as long as it is sold: `"smime"`, or
+    /// `{"certificateType": "smime", "from": "2026-01-01", "until": "2027-01-01"}`, for a term with the member `term`. The
+    /// same may be there several times, with dates that don't overlap.
+    public struct Offer: Sendable, Equatable {
+        public var name: String
+        public var from: String?
+        public var until: String?
+    }
+
+    public struct Price: Decodable, Sendable, Equatable {
         /// The partner whose own price it is; absent for the list price.
         public var partner: String?
         public var product: String
@@ -42,7 +55,10 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         public var currency: String
         /// Of one certificate for the whole term, in minor units.
         public var unitPrice: Int64
-        public var effectiveFrom: String
+        /// The first day, in the file `from` or `effectiveFrom`.
+        public var from: String
+        /// The first day on which it is no longer in force; absent: until a price of the same that begins later.
+        public var until: String?
     }
 
     public var partners: [Partner]
@@ -88,7 +104,11 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         "partners": ["id", "name", "currency", "billingZone", "refundWindowDays", "publishers", "resellers"],
         "resellers": ["id", "name"],
         "products": ["id", "name", "certificateTypes", "terms"],
-        "prices": ["partner", "product", "certificateType", "term", "currency", "unitPrice", "effectiveFrom"],
+        "certificateTypes": ["certificateType", "from", "until"],
+        "terms": ["term", "from", "until"],
+        "prices": [
+            "partner", "product", "certificateType", "term", "currency", "unitPrice", "effectiveFrom", "from", "until",
+        ],
     ]
 
     /// The first member, at any depth, that isn't of a catalog. `place` is the member that `value` belongs to.
@@ -125,13 +145,13 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         }
         for product in products {
             try Self.requireID(product.id, "product")
-            try Self.requireUnique(product.certificateTypes, "product '\(product.id)': certificate type")
-            try Self.requireUnique(product.terms, "product '\(product.id)': term")
+            try Self.requireApart(product.certificateTypes, "product '\(product.id)': certificate type")
+            try Self.requireApart(product.terms, "product '\(product.id)': term")
             for type in product.certificateTypes {
-                try Self.requireID(type, "product '\(product.id)': certificate type")
+                try Self.requireID(type.name, "product '\(product.id)': certificate type")
             }
-            for term in product.terms where Term(term) == nil {
-                throw .catalog("product '\(product.id)': '\(term)' is no term such as P1Y, P1M or P365D")
+            for term in product.terms where Term(term.name) == nil {
+                throw .catalog("product '\(product.id)': '\(term.name)' is no term such as P1Y, P1M or P365D")
             }
         }
         try checkPrices()
@@ -143,16 +163,16 @@ public struct CatalogFile: Codable, Sendable, Equatable {
         for price in prices {
             let name = "the price of \(price.subject)"
             guard let product = products[price.product] else { throw .catalog("\(name): there is no such product") }
-            guard product.certificateTypes.contains(price.certificateType) else {
+            guard product.certificateTypes.contains(where: { $0.name == price.certificateType }) else {
                 throw .catalog("\(name): the product has no such certificate type")
             }
-            guard product.terms.contains(price.term) else { throw .catalog("\(name): the product has no such term") }
+            guard product.terms.contains(where: { $0.name == price.term }) else {
+                throw .catalog("\(name): the product has no such term")
+            }
             guard Currency(price.currency) != nil else {
                 throw .catalog("\(name): '\(price.currency)' is no ISO 4217 currency")
             }
-            guard CalendarDate(price.effectiveFrom) != nil else {
-                throw .catalog("\(name): '\(price.effectiveFrom)' is no date such as 2026-01-31")
-            }
+            _ = try Self.validity(price.from, price.until, of: name)
             guard (0...1_000_000_000_000).contains(price.unitPrice) else {
                 throw .catalog("\(name): the unit price must be 0 to 1000000000000 minor units")
             }
@@ -161,6 +181,32 @@ public struct CatalogFile: Codable, Sendable, Equatable {
             }
         }
         try Self.requireUnique(prices.map(\.subject), "price")
+    }
+
+    /// The same may be offered several times, but not twice on the same day.
+    private static func requireApart(_ offers: [Offer], _ what: String) throws(StoreError) {
+        var ranges: [String: [Validity]] = [:]
+        for offer in offers {
+            let range = try validity(offer.from, offer.until, of: "\(what) '\(offer.name)'")
+            guard ranges[offer.name, default: []].allSatisfy({ !$0.overlaps(range) }) else {
+                throw .catalog("the \(what) '\(offer.name)' is there twice for the same day")
+            }
+            ranges[offer.name, default: []].append(range)
+        }
+    }
+
+    /// The range of two dates as they are written.
+    private static func validity(
+        _ from: String?, _ until: String?, of what: String
+    ) throws(StoreError) -> Validity {
+        for text in [from, until].compactMap(\.self) where CalendarDate(text) == nil {
+            throw .catalog("\(what): '\(text)' is no date such as 2026-01-31")
+        }
+        let validity = Validity(from, until)
+        guard !validity.isEmpty else {
+            throw .catalog("\(what): it ends on \(until ?? ""), before it begins; 'until' is the first day after it")
+        }
+        return validity
     }
 
     private static func requireUnique(_ names: [String], _ what: String) throws(StoreError) {
@@ -183,10 +229,62 @@ public struct CatalogFile: Codable, Sendable, Equatable {
     }
 }
 
+extension CatalogFile.Offer: Decodable {
+    private enum CodingKeys: String, CodingKey {
+        case certificateType, term, from, until
+    }
+
+    public init(from decoder: any Decoder) throws {
+        if let name = try? decoder.singleValueContainer().decode(String.self) {
+            self.init(name: name)
+            return
+        }
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        // Which of the two belongs here, `unknownMember` sees to.
+        let name = try values.decodeIfPresent(String.self, forKey: .term)
+        self.init(
+            name: try name ?? values.decode(String.self, forKey: .certificateType),
+            from: try values.decodeIfPresent(String.self, forKey: .from),
+            until: try values.decodeIfPresent(String.self, forKey: .until))
+    }
+}
+
 extension CatalogFile.Price {
+    private enum CodingKeys: String, CodingKey {
+        case partner, product, certificateType, term, currency, unitPrice, effectiveFrom, from, until
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let dates = try (
+            values.decodeIfPresent(String.self, forKey: .from),
+            values.decodeIfPresent(String.self, forKey: .effectiveFrom)
+        )
+        if dates.0 != nil && dates.1 != nil {
+            throw DecodingError.dataCorruptedError(
+                forKey: .from, in: values, debugDescription: "from and effectiveFrom are the same: write one of them")
+        }
+        self.init(
+            partner: try values.decodeIfPresent(String.self, forKey: .partner),
+            product: try values.decode(String.self, forKey: .product),
+            certificateType: try values.decode(String.self, forKey: .certificateType),
+            term: try values.decode(String.self, forKey: .term),
+            currency: try values.decode(String.self, forKey: .currency),
+            unitPrice: try values.decode(Int64.self, forKey: .unitPrice),
+            from: try dates.0 ?? dates.1 ?? values.decode(String.self, forKey: .effectiveFrom),
+            until: try values.decodeIfPresent(String.self, forKey: .until))
+    }
+
     /// What the price is for and since when, for people and as a key.
     var subject: String {
-        "\(product) \(certificateType) \(term) in \(currency) for \(partner ?? "everyone") from \(effectiveFrom)"
+        "\(product) \(certificateType) \(term) in \(currency) for \(partner ?? "everyone") from \(from)"
+    }
+}
+
+extension Validity {
+    /// A range of dates that were checked.
+    init(_ from: String?, _ until: String?) {
+        self.init(from: from.flatMap { CalendarDate($0) }, until: until.flatMap { CalendarDate($0) })
     }
 }
 

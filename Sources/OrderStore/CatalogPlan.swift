@@ -3,78 +3,30 @@
 internal import Orders
 internal import PostgreSQL
 
-/// The catalog's rows as they are stored, by their keys.
-struct CatalogSnapshot {
-    var partners: [String: (name: String, currency: String, zone: String, refundWindowDays: Int)] = [:]
-    var publishers: [String: String] = [:]
-    var resellers: [PairKey: String] = [:]
-    var products: [String: String] = [:]
-    /// Whether a product's certificate type, or term, is sold.
-    var types: [PairKey: Bool] = [:]
-    var terms: [PairKey: Bool] = [:]
-    var prices: [String: Int64] = [:]
-
-    struct PairKey: Hashable {
-        let owner: String
-        let name: String
-    }
-
-    static func load(_ connection: Connection) async throws -> CatalogSnapshot {
-        let results = try await connection.pipeline([
-            Statement("SELECT partner_id, name, currency, billing_zone, refund_window_days FROM partners"),
-            Statement("SELECT user_name, partner_id FROM publishers"),
-            Statement("SELECT partner_id, reseller_id, name FROM resellers"),
-            Statement("SELECT product, name FROM products"),
-            Statement("SELECT product, certificate_type, sold FROM product_certificate_types"),
-            Statement("SELECT product, term, sold FROM product_terms"),
-            Statement(
-                "SELECT partner_id, product, certificate_type, term, currency, effective_from, unit_price FROM prices"),
-        ])
-        var snapshot = CatalogSnapshot()
-        for row in results[0] {
-            snapshot.partners[try row.text(0)] = (
-                try row.text(1), try row.text(2), try row.text(3), Int(try row.int32(4))
-            )
-        }
-        for row in results[1] { snapshot.publishers[try row.text(0)] = try row.text(1) }
-        for row in results[2] {
-            snapshot.resellers[PairKey(owner: try row.text(0), name: try row.text(1))] = try row.text(2)
-        }
-        for row in results[3] { snapshot.products[try row.text(0)] = try row.text(1) }
-        for row in results[4] {
-            snapshot.types[PairKey(owner: try row.text(0), name: try row.text(1))] = try row.bool(2)
-        }
-        for row in results[5] {
-            snapshot.terms[PairKey(owner: try row.text(0), name: try row.text(1))] = try row.bool(2)
-        }
-        for row in results[6] {
-            var column = ColumnReader(row)
-            let price = CatalogFile.Price(
-                partner: try column.optionalText(), product: try column.text(), certificateType: try column.text(),
-                term: try column.text(), currency: try column.text(), unitPrice: 0,
-                effectiveFrom: try column.date().description)
-            snapshot.prices[price.subject] = try column.int64()
-        }
-        return snapshot
-    }
-}
-
 /// The difference between a file and what is stored.
+///
+/// What is sold and what it costs never changes for a day that has passed, by the database's clock, in the zone of any
+/// stored partner that it concerns; until the first of them is stored nothing has passed, and all of the file holds as it
+/// is written. Afterwards
+/// - a date before today is refused, unless it is stored already;
+/// - what the file names without dates is sold from today on, as far as it isn't yet, and for good; what was never named
+///   before is sold since ever, which changes nothing, since it has no price of the past;
+/// - what the file no longer names ends with today; what hasn't begun yet is withdrawn;
+/// - a price that hasn't begun can be corrected, one that has can only be given an end.
 struct CatalogPlan {
     private(set) var changes: [CatalogChange] = []
     private(set) var statements: [Statement] = []
+    /// The products of which something that is sold now won't be, for at least one partner.
+    private(set) var narrowedProducts: Set<String> = []
 
     init(file: CatalogFile, stored: CatalogSnapshot) throws(StoreError) {
+        let zones = CatalogZones(stored)
         try planPartners(file, stored)
         planPublishers(file, stored)
         planResellers(file, stored)
-        planProducts(file, stored)
-        try planPrices(file, stored)
+        try planProducts(file, stored, zones)
+        try planPrices(file, stored, zones)
         statements.append(Statement("UPDATE catalog_versions SET version = version + 1"))
-    }
-
-    private mutating func note(_ kind: CatalogChange.Kind, _ subject: String) {
-        changes.append(CatalogChange(kind: kind, subject: subject))
     }
 
     private mutating func planPartners(_ file: CatalogFile, _ stored: CatalogSnapshot) throws(StoreError) {
@@ -156,7 +108,9 @@ struct CatalogPlan {
                 """, [.textArray(wanted.map(\.partner)), .textArray(wanted.map(\.id)), .textArray(wanted.map(\.name))]))
     }
 
-    private mutating func planProducts(_ file: CatalogFile, _ stored: CatalogSnapshot) {
+    private mutating func planProducts(
+        _ file: CatalogFile, _ stored: CatalogSnapshot, _ zones: CatalogZones
+    ) throws(StoreError) {
         var named: [CatalogFile.Product] = []
         for product in file.products where stored.products[product.id] != product.name {
             note(stored.products[product.id] == nil ? .add : .change, "product \(product.id) (\(product.name))")
@@ -169,68 +123,134 @@ struct CatalogPlan {
                 INSERT INTO products (product, name) SELECT * FROM unnest($1::text[], $2::text[])
                 ON CONFLICT (product) DO UPDATE SET name = excluded.name
                 """, [.textArray(named.map(\.id)), .textArray(named.map(\.name))]))
-        let types = file.products.flatMap { product in
-            product.certificateTypes.map { CatalogSnapshot.PairKey(owner: product.id, name: $0) }
-        }
-        let terms = file.products.flatMap { product in
-            product.terms.map { CatalogSnapshot.PairKey(owner: product.id, name: $0) }
-        }
-        planSold("certificate type", "product_certificate_types", "certificate_type", types, stored.types)
-        planSold("term", "product_terms", "term", terms, stored.terms)
+        let zones = (zones.concerned(file, stored), zones.todayInUTC)
+        try planOffers(.certificateType, file, stored.types, zones)
+        try planOffers(.term, file, stored.terms, zones)
     }
 
-    private mutating func planSold(
-        _ what: String, _ table: String, _ column: String, _ wanted: [CatalogSnapshot.PairKey],
-        _ stored: [CatalogSnapshot.PairKey: Bool]
-    ) {
-        var rows: [(key: CatalogSnapshot.PairKey, sold: Bool)] = []
-        for key in wanted where stored[key] != true {
-            note(.add, "\(what) \(key.name) of \(key.owner)")
-            rows.append((key, true))
+    /// What is offered in a product: certificate types and terms are stored alike.
+    private enum OfferKind: String {
+        case certificateType = "certificate type"
+        case term
+
+        var keys: String { self == .term ? "product_terms" : "product_certificate_types" }
+        var sales: String { self == .term ? "term_sales" : "certificate_type_sales" }
+        var column: String { self == .term ? "term" : "certificate_type" }
+
+        func offers(of product: CatalogFile.Product) -> [CatalogFile.Offer] {
+            self == .term ? product.terms : product.certificateTypes
         }
-        let unsold = stored.filter { $0.value && !wanted.contains($0.key) }.keys
-        for key in unsold.sorted(by: { ($0.owner, $0.name) < ($1.owner, $1.name) }) {
-            note(.remove, "\(what) \(key.name) of \(key.owner): no longer sold")
-            rows.append((key, false))
+    }
+
+    private mutating func planOffers(
+        _ kind: OfferKind, _ file: CatalogFile, _ stored: [CatalogSnapshot.PairKey: [Validity]],
+        _ zones: (today: (CatalogZones.Offer) -> CalendarDate?, todayInUTC: CalendarDate)
+    ) throws(StoreError) {
+        var wanted: [CatalogSnapshot.PairKey: [Validity]] = [:]
+        for product in file.products {
+            for offer in kind.offers(of: product) {
+                wanted[.init(owner: product.id, name: offer.name), default: []].append(
+                    Validity(offer.from, offer.until))
+            }
+        }
+        var rows = DatedRows()
+        for key in Set(wanted.keys).union(stored.keys).sorted() {
+            let name = "\(kind.rawValue) \(key.name) of \(key.owner)"
+            let offer: CatalogZones.Offer =
+                kind == .term ? .term(key.owner, key.name) : .certificateType(key.owner, key.name)
+            let today = zones.today(offer)
+            let old = stored[key] ?? []
+            let new: [Validity]
+            do throws(CatalogTimeline.Past) {
+                new = try CatalogTimeline.merge(
+                    wanted[key], into: stored[key], today: today ?? zones.todayInUTC, refusesPast: today != nil)
+            } catch {
+                throw .past(error.date, of: name, today: today)
+            }
+            guard new != old || stored[key] == nil else { continue }
+            rows.add(key, from: old, to: new)
+            let words = new.isEmpty ? "no longer sold" : "sold " + new.map(\.words).joined(separator: ", ")
+            let isWidened = new.allSatisfy { range in range.until == nil }
+            note(
+                stored[key] == nil || old.isEmpty ? .add : isWidened ? .change : .remove,
+                new == [.always] ? name : "\(name): \(words)")
+            if !isWidened || new.isEmpty { narrowedProducts.insert(key.owner) }
         }
         statements.append(
             Statement(
-                name: "store \(what)s",
+                name: "store \(kind.rawValue)s",
                 """
-                INSERT INTO \(table) (product, \(column), sold) SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[])
-                ON CONFLICT (product, \(column)) DO UPDATE SET sold = excluded.sold
-                """,
-                [
-                    .textArray(rows.map(\.key.owner)), .textArray(rows.map(\.key.name)), .boolArray(rows.map(\.sold)),
-                ]))
+                INSERT INTO \(kind.keys) (product, \(kind.column)) SELECT * FROM unnest($1::text[], $2::text[])
+                ON CONFLICT DO NOTHING
+                """, [.textArray(rows.keys.map(\.owner)), .textArray(rows.keys.map(\.name))]))
+        statements += rows.statements(table: kind.sales, column: kind.column)
     }
 
-    private mutating func planPrices(_ file: CatalogFile, _ stored: CatalogSnapshot) throws(StoreError) {
-        var added: [CatalogFile.Price] = []
-        for price in file.prices {
-            guard let old = stored.prices[price.subject] else {
-                note(.add, "price \(price.unitPrice) of \(price.subject)")
-                added.append(price)
-                continue
-            }
-            guard old == price.unitPrice else {
-                throw .catalog(
-                    "the price of \(price.subject) is \(old) and can't become \(price.unitPrice): prices are never edited; "
-                        + "add one with a later effectiveFrom")
+    mutating func note(_ kind: CatalogChange.Kind, _ subject: String) {
+        changes.append(CatalogChange(kind: kind, subject: subject))
+    }
+
+    mutating func add(_ statement: Statement) { statements.append(statement) }
+
+    /// Something of a product may not be renewed as it would have been.
+    mutating func narrow(_ product: String) { narrowedProducts.insert(product) }
+}
+
+/// What changes in a table of dated offers.
+private struct DatedRows {
+    private(set) var keys: [CatalogSnapshot.PairKey] = []
+    private var dropped: [(key: CatalogSnapshot.PairKey, range: Validity)] = []
+    private var changed: [(key: CatalogSnapshot.PairKey, range: Validity)] = []
+    private var added: [(key: CatalogSnapshot.PairKey, range: Validity)] = []
+
+    /// A range keeps its row as long as it begins on the same day.
+    mutating func add(_ key: CatalogSnapshot.PairKey, from old: [Validity], to new: [Validity]) {
+        keys.append(key)
+        dropped += old.filter { range in !new.contains { $0.from == range.from } }.map { (key, $0) }
+        for range in new {
+            if let before = old.first(where: { $0.from == range.from }) {
+                if before != range { changed.append((key, range)) }
+            } else {
+                added.append((key, range))
             }
         }
-        statements.append(
+    }
+
+    /// Ends come before beginnings, so that ranges never overlap.
+    func statements(table: String, column: String) -> [Statement] {
+        func parameters(_ rows: [(key: CatalogSnapshot.PairKey, range: Validity)]) -> [Parameter] {
+            [
+                .textArray(rows.map(\.key.owner)), .textArray(rows.map(\.key.name)), .dates(rows.map(\.range.from)),
+                .dates(rows.map(\.range.until)),
+            ]
+        }
+        let rows = """
+            unnest($1::text[], $2::text[], $3::date[], $4::date[])
+                AS r (product, \(column), effective_from, effective_until)
+            """
+        let same = """
+            s.product = r.product AND s.\(column) = r.\(column)
+            AND s.effective_from IS NOT DISTINCT FROM r.effective_from
+            """
+        return [
             Statement(
-                name: "store prices",
-                """
-                INSERT INTO prices (partner_id, product, certificate_type, term, currency, unit_price, effective_from)
-                SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::date[])
-                """,
-                [
-                    .textArray(added.map(\.partner)), .textArray(added.map(\.product)),
-                    .textArray(added.map(\.certificateType)), .textArray(added.map(\.term)),
-                    .textArray(added.map(\.currency)), .int8Array(added.map(\.unitPrice)),
-                    .dates(added.compactMap { CalendarDate($0.effectiveFrom) }),
-                ]))
+                name: "drop \(table)", "DELETE FROM \(table) AS s USING \(rows) WHERE \(same)", parameters(dropped)),
+            Statement(
+                name: "change \(table)",
+                "UPDATE \(table) AS s SET effective_until = r.effective_until FROM \(rows) WHERE \(same)",
+                parameters(changed)),
+            Statement(
+                name: "add \(table)",
+                "INSERT INTO \(table) (product, \(column), effective_from, effective_until) SELECT * FROM \(rows)",
+                parameters(added)),
+        ]
+    }
+}
+
+extension StoreError {
+    static func past(_ date: CalendarDate, of what: String, today: CalendarDate?) -> StoreError {
+        .catalog(
+            "\(what): \(date) has passed\(today.map { "; it is \($0) already" } ?? ""), and what was sold then for which "
+                + "price never changes")
     }
 }

@@ -11,6 +11,7 @@ public enum OrderMigrations {
         Migration(version: 4, name: "guards", sql: text(PackageResources.m4_guards_sql)),
         Migration(version: 5, name: "topology", sql: text(PackageResources.m5_topology_sql)),
         Migration(version: 6, name: "bookings", sql: text(PackageResources.m6_bookings_sql)),
+        Migration(version: 7, name: "dated catalog", sql: text(PackageResources.m7_dated_catalog_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

@@ -31,18 +31,45 @@ public struct Partner: Hashable, Sendable {
 public struct Product: Hashable, Sendable {
     public let id: String
     public let name: String
-    public let certificateTypes: Set<String>
-    public let terms: Set<Term>
+    /// When each certificate type is sold; ranges that don't overlap.
+    public let certificateTypes: [String: [Validity]]
+    /// When the product is sold for each term, likewise.
+    public let terms: [Term: [Validity]]
 
-    public init(id: String, name: String, certificateTypes: Set<String>, terms: Set<Term>) {
+    public init(id: String, name: String, certificateTypes: [String: [Validity]], terms: [Term: [Validity]]) {
         self.id = id
         self.name = name
         self.certificateTypes = certificateTypes
         self.terms = terms
     }
+
+    /// A product whose types and terms are sold since ever and for good.
+    public init(id: String, name: String, certificateTypes: Set<String>, terms: Set<Term>) {
+        self.init(
+            id: id, name: name,
+            certificateTypes: Dictionary(uniqueKeysWithValues: certificateTypes.map { ($0, [.always]) }),
+            terms: Dictionary(uniqueKeysWithValues: terms.map { ($0, [.always]) }))
+    }
+
+    /// Whether certificates of the type are sold on `date`.
+    public func sells(_ certificateType: String, on date: CalendarDate) -> Bool {
+        certificateTypes[certificateType]?.contains { $0.contains(date) } ?? false
+    }
+
+    /// Whether the product is sold for the term on `date`.
+    public func sells(for term: Term, on date: CalendarDate) -> Bool {
+        terms[term]?.contains { $0.contains(date) } ?? false
+    }
+
+    /// Whether anything of the product is sold on `date`: a certificate type for a term.
+    public func isSold(on date: CalendarDate) -> Bool {
+        certificateTypes.values.contains { $0.contains { $0.contains(date) } }
+            && terms.values.contains { $0.contains { $0.contains(date) } }
+    }
 }
 
-/// A price that is in force from a date on, until a later one replaces it. Never edited in place.
+/// A price that is in force from a date on, for good or until a date. Of two of the same subject that are in force on the
+/// same day the one that began later counts.
 public struct Price: Hashable, Sendable {
     /// What a price is for.
     public struct Subject: Hashable, Sendable {
@@ -65,12 +92,12 @@ public struct Price: Hashable, Sendable {
     public let subject: Subject
     /// Of one certificate for the whole term, in minor units; 0 or more.
     public let unitPrice: Int64
-    public let effectiveFrom: CalendarDate
+    public let validity: Validity
 
-    public init(subject: Subject, unitPrice: Int64, effectiveFrom: CalendarDate) {
+    public init(subject: Subject, unitPrice: Int64, validity: Validity) {
         self.subject = subject
         self.unitPrice = unitPrice
-        self.effectiveFrom = effectiveFrom
+        self.validity = validity
     }
 }
 
@@ -92,7 +119,10 @@ public struct Catalog: Sendable {
             partners.flatMap { partner in partner.publishers.map { ($0, partner.id) } },
             uniquingKeysWith: { first, _ in first })
         self.prices = Dictionary(grouping: prices, by: \.subject).mapValues { prices in
-            prices.sorted { $0.effectiveFrom > $1.effectiveFrom }
+            prices.sorted { left, right in
+                guard let since = left.validity.from else { return false }
+                return right.validity.from.map { $0 < since } ?? true
+            }
         }
     }
 
@@ -115,10 +145,39 @@ public struct Catalog: Sendable {
             let subject = Price.Subject(
                 partnerID: owner, product: product, certificateType: certificateType, term: term,
                 currency: partner.currency.code)
-            if let price = prices[subject]?.first(where: { $0.effectiveFrom <= date }) {
+            if let price = prices[subject]?.first(where: { $0.validity.contains(date) }) {
                 return price.unitPrice
             }
         }
         return nil
+    }
+
+    /// The product as it is sold on `date`; nil where nothing of it is.
+    public func product(_ id: String, on date: CalendarDate) -> Product? {
+        products[id].flatMap { $0.isSold(on: date) ? $0 : nil }
+    }
+
+    /// Why certificates can't be sold.
+    public enum Obstacle: Hashable, Sendable {
+        /// Nothing of the product is sold.
+        case productNotSold
+        /// The product isn't sold for the term.
+        case termNotSold
+        case certificateTypeNotSold
+        /// No price in the partner's currency is in force.
+        case noPrice
+    }
+
+    /// Why certificates of a type can't be sold to `partner`'s customers on `date`; nil where they can.
+    public func obstacle(
+        toSelling certificateType: String, of product: String, for term: Term, to partner: Partner,
+        on date: CalendarDate
+    ) -> Obstacle? {
+        guard let sold = self.product(product, on: date) else { return .productNotSold }
+        guard sold.sells(for: term, on: date) else { return .termNotSold }
+        guard sold.sells(certificateType, on: date) else { return .certificateTypeNotSold }
+        let price = unitPrice(
+            partner: partner, product: product, certificateType: certificateType, term: term, on: date)
+        return price == nil ? .noPrice : nil
     }
 }

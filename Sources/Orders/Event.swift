@@ -24,8 +24,9 @@ public enum EventType: String, CaseIterable, Sendable, Hashable {
 public enum EventData: Hashable, Sendable {
     /// The customer as it now is.
     case customer(Customer)
-    /// The subscriptions as they now are, the transactions made, and why (an expiry's or suspension's reason).
-    case subscriptions([Subscription], [Transaction], reason: String?)
+    /// The subscriptions as they now are, the transactions made, why (an expiry's or suspension's reason), and what was not
+    /// renewed.
+    case subscriptions([Subscription], [Transaction], reason: String?, dropped: [DroppedCertificates] = [])
     /// The refunds made and the subscriptions whose inventory they changed.
     case refund([Transaction], [Subscription], reason: String?)
     /// The invoice and its new lines, or all of them once closed.

@@ -15,7 +15,7 @@ extension CustomerState {
                     "The subscription is suspended; enable it before adding certificates."))
         }
         // A term that new subscriptions can't have any more may still be added to, as long as it has a price.
-        let product = context.catalog.products[subscription.product]
+        let product = context.catalog.product(subscription.product, on: context.today)
         if product == nil {
             violations.append(
                 Violation(
@@ -23,7 +23,7 @@ extension CustomerState {
                     "The subscription's product \"\(subscription.product)\" isn't sold any more."))
         }
         let lines = context.price(
-            command.inventory, of: product, term: subscription.term,
+            command.inventory, of: product, term: subscription.term, on: context.today,
             days: subscription.period.remaining(from: context.today), at: "/inventory", &violations)
         for (index, item) in command.inventory.enumerated() {
             let (sum, overflow) = subscription.inventory[item.certificateType, default: 0]

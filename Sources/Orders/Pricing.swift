@@ -11,7 +11,7 @@ struct PricedLine {
 }
 
 extension DecisionContext {
-    /// Prices certificates of a product for a part of a term, at the prices in force today.
+    /// Prices certificates of a product for a part of a term, at the prices in force on `date`.
     ///
     /// - Parameters:
     ///   - product: nil where it is unknown, which is the caller's violation; the rest is checked all the same.
@@ -21,8 +21,9 @@ extension DecisionContext {
     ///   - pointer: of the list in the command's data.
     /// - Returns: a line for each type; to be used only where no violation was added.
     func price(
-        _ inventory: [CertificateQuantity], of product: Product?, term: Term?, days: DaysFraction,
-        mayBeZero: Bool = false, at pointer: @autoclosure () -> String, _ violations: inout [Violation]
+        _ inventory: [CertificateQuantity], of product: Product?, term: Term?, on date: CalendarDate,
+        days: DaysFraction, mayBeZero: Bool = false, at pointer: @autoclosure () -> String,
+        _ violations: inout [Violation]
     ) -> [PricedLine] {
         if inventory.allSatisfy({ mayBeZero && $0.quantity == 0 }) {
             violations.append(Violation(.quantityRequired, at: pointer(), "At least one certificate is needed."))
@@ -45,22 +46,24 @@ extension DecisionContext {
                         "The quantity must be at least \(minimum)."))
             }
             guard let product else { continue }
-            guard product.certificateTypes.contains(type) else {
+            guard product.sells(type, on: date) else {
+                let isKnown = product.certificateTypes[type] != nil
                 violations.append(
                     Violation(
                         .certificateTypeUnknown, at: "\(pointer())/\(index)/certificateType",
-                        "The product \"\(product.id)\" has no certificate type \"\(type)\"."))
+                        "The product \"\(product.id)\" has no certificate type \"\(type)\""
+                            + (isKnown ? " that is sold on \(date)." : ".")))
                 continue
             }
             guard let term, item.quantity != 0 else { continue }
             guard
                 let unitPrice = catalog.unitPrice(
-                    partner: partner, product: product.id, certificateType: type, term: term, on: today)
+                    partner: partner, product: product.id, certificateType: type, term: term, on: date)
             else {
                 violations.append(
                     Violation(
                         .priceUnknown, at: "\(pointer())/\(index)/certificateType",
-                        "No price in \(partner.currency) is in force on \(today) for \"\(type)\" for \(term)."))
+                        "No price in \(partner.currency) is in force on \(date) for \"\(type)\" for \(term)."))
                 continue
             }
             guard item.quantity >= 1 else { continue }

@@ -9,7 +9,6 @@ extension CustomerState {
     ) throws(Rejection) -> Decision {
         var violations: [Violation] = []
         var subscription = try running(command.subscriptionID)
-        let product = context.catalog.products[subscription.product]
         if command.renewalInventory.isEmpty {
             violations.append(
                 Violation(.quantityRequired, at: "/renewalInventory", "At least one certificate type is needed."))
@@ -22,13 +21,7 @@ extension CustomerState {
                         .certificateTypeDuplicate, at: "/renewalInventory/\(index)/certificateType",
                         "The certificate type \"\(type)\" is named twice."))
             }
-            // What is held but not sold any more can be dropped this way, so that the rest renews.
-            if product?.certificateTypes.contains(type) != true, subscription.inventory[type] == nil {
-                violations.append(
-                    Violation(
-                        .certificateTypeUnknown, at: "/renewalInventory/\(index)/certificateType",
-                        "The product \"\(subscription.product)\" has no certificate type \"\(type)\"."))
-            }
+            checkCanBeSold(item, index, subscription, context, &violations)
             if item.quantity < 0 {
                 violations.append(
                     Violation(
@@ -49,5 +42,48 @@ extension CustomerState {
         return Decision(
             subscriptions: [subscription], transactions: transactions, type: .renewalInventorySet,
             data: .subscriptions([subscription], transactions, reason: nil))
+    }
+
+    /// A type that is to be renewed must be one that can be sold at the renewal. To set 0 is to drop it, which may be done
+    /// with whatever is held or was ever sold.
+    private func checkCanBeSold(
+        _ item: CertificateQuantity, _ index: Int, _ subscription: Subscription, _ context: DecisionContext,
+        _ violations: inout [Violation]
+    ) {
+        let type = item.certificateType
+        let pointer = "/renewalInventory/\(index)/certificateType"
+        let isKnown = context.catalog.products[subscription.product]?.certificateTypes[type] != nil
+        guard isKnown || subscription.inventory[type] != nil else {
+            violations.append(
+                Violation(
+                    .certificateTypeUnknown, at: pointer,
+                    "The product \"\(subscription.product)\" has no certificate type \"\(type)\"."))
+            return
+        }
+        guard item.quantity > 0 else { return }
+        let date = max(context.today, subscription.period.end)
+        switch context.catalog.obstacle(
+            toSelling: type, of: subscription.product, for: subscription.term, to: context.partner, on: date)
+        {
+        case nil:
+            break
+        case .productNotSold, .termNotSold:
+            violations.append(
+                Violation(
+                    .termNotSold, at: pointer,
+                    "The product \"\(subscription.product)\" isn't sold for \(subscription.term) on \(date), when the "
+                        + "subscription would renew."))
+        case .certificateTypeNotSold:
+            violations.append(
+                Violation(
+                    .certificateTypeNotSold, at: pointer,
+                    "The certificate type \"\(type)\" isn't sold on \(date), when the subscription would renew."))
+        case .noPrice:
+            violations.append(
+                Violation(
+                    .priceUnknown, at: pointer,
+                    "No price in \(context.partner.currency) is in force for \"\(type)\" for \(subscription.term) on "
+                        + "\(date), when the subscription would renew."))
+        }
     }
 }

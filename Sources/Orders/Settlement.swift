@@ -46,7 +46,7 @@ extension CustomerState {
         _ subscription: Subscription, _ context: DecisionContext, _ identifiers: inout IdentifierSource,
         fits: ([Transaction]) -> Bool
     ) -> Decision {
-        let reason: ExpiryReason
+        let refusal: Renewal.Refusal
         switch Renewal.next(subscription, context) {
         case .success(let next):
             var transactions: [Transaction] = []
@@ -57,11 +57,11 @@ extension CustomerState {
             if fits(transactions) {
                 return Decision(
                     subscriptions: [next.subscription], transactions: transactions, type: .subscriptionRenewed,
-                    data: .subscriptions([next.subscription], transactions, reason: nil))
+                    data: .subscriptions([next.subscription], transactions, reason: nil, dropped: next.dropped))
             }
-            reason = .amountTooLarge
+            refusal = Renewal.Refusal(reason: .amountTooLarge, dropped: next.dropped)
         case .failure(let failure):
-            reason = failure
+            refusal = failure
         }
         var expired = subscription
         expired.state = .expired
@@ -69,6 +69,7 @@ extension CustomerState {
         let transaction = context.change(.expiry, of: expired, reseller: customer?.resellerID, &identifiers)
         return Decision(
             subscriptions: [expired], transactions: [transaction], type: .subscriptionExpired,
-            data: .subscriptions([expired], [transaction], reason: reason.rawValue))
+            data: .subscriptions(
+                [expired], [transaction], reason: refusal.reason.rawValue, dropped: refusal.dropped))
     }
 }

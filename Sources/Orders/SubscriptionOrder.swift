@@ -15,14 +15,14 @@ extension CustomerState {
         }
         for (index, item) in command.subscriptions.enumerated() {
             checkIsNew(item, index, command.subscriptions[..<index], &violations)
-            let product = context.catalog.products[item.product]
+            let product = context.catalog.product(item.product, on: context.today)
             if product == nil {
                 violations.append(
                     Violation(
                         .productUnknown, at: "/subscriptions/\(index)/product",
                         "The catalog has no product \"\(item.product)\"."))
             }
-            let isTermSold = product?.terms.contains(item.term) ?? false
+            let isTermSold = product?.sells(for: item.term, on: context.today) ?? false
             if product != nil, !isTermSold {
                 violations.append(
                     Violation(
@@ -43,7 +43,7 @@ extension CustomerState {
                     index: 0, start: context.today, end: item.term.end(ofPeriod: 0, from: context.today))
             }
             let lines = context.price(
-                item.inventory, of: product, term: isTermSold ? item.term : nil,
+                item.inventory, of: product, term: isTermSold ? item.term : nil, on: context.today,
                 days: period.remaining(from: context.today), mayBeZero: true, at: "/subscriptions/\(index)/inventory",
                 &violations)
             guard violations.isEmpty else { continue }

@@ -101,7 +101,10 @@ struct EventSample {
         switch type {
         case .customerCreated, .customerUpdated: .customer(customer)
         case .subscriptionOrdered: change(subscription(), order)
-        case .subscriptionRenewed: change(subscription(), charge(.renewal, 25, 365, 300_000))
+        case .subscriptionRenewed:
+            .subscriptions(
+                [subscription()], [charge(.renewal, 25, 365, 300_000)], reason: nil,
+                dropped: [DroppedCertificates(certificateType: "smime", quantity: 5, reason: .notSold)])
         case .inventoryAdded: change(subscription(inventory: 27), charge(.inventoryAddition, 2, 344, 22_619))
         case .renewalInventorySet:
             change(subscription(renewalInventory: 30), transaction(.renewalInventoryChange, quantity: 30))

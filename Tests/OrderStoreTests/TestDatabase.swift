@@ -39,6 +39,7 @@ struct TestDatabase: Sendable {
             try await database.withConnection { connection in
                 _ = try await Migrator(migrations: OrderMigrations.all).apply(on: connection)
                 let changes = try await CatalogStore(connection: connection).apply(TestCatalog.file(), dryRun: false)
+                    .changes
                 #expect(!changes.isEmpty)
             }
             try await body(database)
@@ -49,6 +50,9 @@ struct TestDatabase: Sendable {
     func withCopy(_ body: (TestDatabase) async throws -> Void) async throws {
         try await Self.withNew(template: name, body)
     }
+
+    /// Runs `body` with a new database without a schema.
+    static func withEmpty(_ body: (TestDatabase) async throws -> Void) async throws { try await withNew(body) }
 
     private static func withNew(template: String = "template1", _ body: (TestDatabase) async throws -> Void)
         async throws

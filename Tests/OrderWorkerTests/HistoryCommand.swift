@@ -152,21 +152,36 @@ extension History {
         }
         let products = catalog.products.values.map { product -> [String: Any] in
             [
-                "id": product.id, "name": product.name, "certificateTypes": Array(product.certificateTypes),
-                "terms": product.terms.map(\.description),
+                "id": product.id, "name": product.name,
+                "certificateTypes": product.certificateTypes.flatMap { type, ranges in
+                    ranges.map { $0.dating(["certificateType": type]) }
+                },
+                "terms": product.terms.flatMap { term, ranges in
+                    ranges.map { $0.dating(["term": term.description]) }
+                },
             ]
         }
         let prices = prices.map { price -> [String: Any] in
             var item: [String: Any] = [
                 "product": price.subject.product, "certificateType": price.subject.certificateType,
                 "term": price.subject.term.description, "currency": price.subject.currency,
-                "unitPrice": price.unitPrice, "effectiveFrom": price.effectiveFrom.description,
+                "unitPrice": price.unitPrice,
             ]
             item["partner"] = price.subject.partnerID
-            return item
+            return price.validity.dating(item)
         }
         return try CatalogFile(
             json: JSONSerialization.data(
                 withJSONObject: ["partners": partners, "products": products, "prices": prices]))
+    }
+}
+
+extension Validity {
+    /// An entry of the file with the range's dates.
+    fileprivate func dating(_ entry: [String: Any]) -> [String: Any] {
+        var entry = entry
+        entry["from"] = from?.description
+        entry["until"] = until?.description
+        return entry
     }
 }

@@ -41,7 +41,7 @@ enum TestDatabase {
             _ = try await Migrator(migrations: OrderMigrations.all).apply(on: first)
             let changes = try await CatalogStore(connection: first).apply(
                 catalog ?? TestCatalog.file(), dryRun: false)
-            #expect(!changes.isEmpty)
+            #expect(!changes.changes.isEmpty)
             await first.close()
             try await body { try await connect(url, database: name) }
         } catch {

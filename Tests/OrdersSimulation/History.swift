@@ -7,6 +7,21 @@ import Orders
 /// A refund names a transaction by its customer's position in the books, as the model does; the caller puts the real
 /// id in its place.
 struct History {
+    /// What is sold: a type and a term are withdrawn and one comes back, and for a month a whole product isn't sold.
+    static let enterprise = Product(
+        id: Product.enterprise.id, name: Product.enterprise.name,
+        certificateTypes: Product.enterprise.certificateTypes.merging([
+            "ev-ssl": [.of(nil, "2025-05-10"), .of("2025-06-20", "2025-10-03"), .of("2025-10-04", nil)]
+        ]) { $1 },
+        terms: Product.enterprise.terms.merging([
+            .of("P365D"): [.of("2025-01-02", "2025-10-05")],
+            .of("P1M"): [.of(nil, "2025-12-01"), .of("2025-12-02", nil)],
+        ]) { $1 })
+    static let basic = Product(
+        id: Product.basic.id, name: Product.basic.name,
+        certificateTypes: ["dv-ssl": [.of("2024-06-01", "2025-04-20"), .of("2025-05-20", nil)]],
+        terms: Product.basic.terms)
+
     /// The catalog's prices; they change every few months.
     static let prices: [Price] = {
         var prices: [Price] = []
@@ -25,13 +40,17 @@ struct History {
             }
         }
         prices.append(.of("enterprise-pki", "ev-ssl", "P1M", 0, from: "2025-06-01", partner: "bravo", currency: "JPY"))
-        prices.append(.of("enterprise-pki", "ov-ssl", "P1Y", 30_001, from: "2025-03-01", partner: "acme"))
+        prices.append(
+            .of("enterprise-pki", "ov-ssl", "P1Y", 30_001, from: "2025-03-01", until: "2025-09-20", partner: "acme"))
+        // For a while, and for a type that has no price before and after.
+        prices.append(.of("enterprise-pki", "ov-ssl", "P1M", 2222, from: "2025-03-05", until: "2025-04-02"))
+        prices.append(.of("enterprise-pki", "unpriced-ssl", "P1M", 4321, from: "2025-02-01", until: "2025-07-01"))
         prices.append(.of("basic-pki", "dv-ssl", "P1M", 500, from: "2025-07-07", partner: "acme"))
         return prices
     }()
 
     static let catalog = Catalog(
-        version: 1, partners: Array(Catalog.sample.partners.values), products: [.enterprise, .basic], prices: prices)
+        version: 1, partners: Array(Catalog.sample.partners.values), products: [enterprise, basic], prices: prices)
 
     var random: SeededGenerator
     /// The time of the latest command.

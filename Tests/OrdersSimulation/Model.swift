@@ -189,9 +189,14 @@ struct Model {
                 if Set(set.renewalInventory.map(\.certificateType)).count < set.renewalInventory.count {
                     wrong.insert("certificate_type_duplicate")
                 }
+                let end = Self.end(sale.start, sale.term, sale.period)
                 return set.renewalInventory.map { item in
-                    if catalog.products[sale.product]?.certificateTypes.contains(item.certificateType) != true {
+                    if catalog.products[sale.product]?.certificateTypes[item.certificateType] == nil {
                         wrong.insert("certificate_type_unknown")
+                    } else if item.quantity > 0,
+                        let code = unsold(item.certificateType, sale, account.partner, max(today, end))
+                    {
+                        wrong.insert(code)
                     }
                     if item.quantity < 0 { wrong.insert("quantity_required") }
                     toRenew[item.certificateType] = item.quantity
@@ -252,8 +257,8 @@ struct Model {
             var sale = Sale(
                 id: item.subscriptionID, product: item.product, term: item.term,
                 start: item.startDate.map(Self.day) ?? today, autoRenewal: item.autoRenewal)
-            if let product = catalog.products[item.product] {
-                if !product.terms.contains(item.term) { wrong.insert("term_not_sold") }
+            if isSold(item.product, today), !holds(catalog.products[item.product]?.terms[item.term], today) {
+                wrong.insert("term_not_sold")
             }
             if sale.start > today { wrong.insert("start_date_in_future") }
             if Self.end(sale.start, sale.term, 0) <= today { wrong.insert("start_date_too_early") }
@@ -332,7 +337,7 @@ struct Model {
         if items.allSatisfy({ type == .order && $0.quantity == 0 }) { wrong.insert("quantity_required") }
         if Set(items.map(\.certificateType)).count < items.count { wrong.insert("certificate_type_duplicate") }
         if items.contains(where: { $0.quantity < (type == .order ? 0 : 1) }) { wrong.insert("quantity_required") }
-        guard let product = catalog.products[sale.product] else {
+        guard let product = catalog.products[sale.product], isSold(sale.product, today) else {
             wrong.insert("product_unknown")
             return []
         }
@@ -342,11 +347,11 @@ struct Model {
         let left = min(total, Self.days(today, end))
         var entries: [Entry] = []
         for item in items {
-            guard product.certificateTypes.contains(item.certificateType) else {
+            guard holds(product.certificateTypes[item.certificateType], today) else {
                 wrong.insert("certificate_type_unknown")
                 continue
             }
-            guard product.terms.contains(sale.term), item.quantity != 0 else { continue }
+            guard type != .order || holds(product.terms[sale.term], today), item.quantity != 0 else { continue }
             guard let price = price(sale.product, item.certificateType, sale.term, account.partner, today) else {
                 wrong.insert("price_unknown")
                 continue
@@ -362,11 +367,33 @@ struct Model {
         return entries
     }
 
+    private static func since(_ validity: Validity) -> Day { validity.from.map(day) ?? .distantPast }
+
+    private func holds(_ ranges: [Validity]?, _ day: Day) -> Bool {
+        (ranges ?? []).contains { range in
+            Self.since(range) <= day && day < (range.until.map(Self.day) ?? .distantFuture)
+        }
+    }
+
+    private func isSold(_ product: String, _ day: Day) -> Bool {
+        guard let product = catalog.products[product] else { return false }
+        return product.certificateTypes.values.contains { holds($0, day) }
+            && product.terms.values.contains { holds($0, day) }
+    }
+
+    /// Why a type can't be renewed on a day.
+    private func unsold(_ type: String, _ sale: Sale, _ partner: Partner, _ day: Day) -> String? {
+        let product = catalog.products[sale.product]
+        if !isSold(sale.product, day) || !holds(product?.terms[sale.term], day) { return "term_not_sold" }
+        if !holds(product?.certificateTypes[type], day) { return "certificate_type_not_sold" }
+        return price(sale.product, type, sale.term, partner, day) == nil ? "price_unknown" : nil
+    }
+
     private func price(_ product: String, _ type: String, _ term: Term, _ partner: Partner, _ today: Day) -> Int64? {
         let inForce = prices.filter {
             $0.subject.product == product && $0.subject.certificateType == type && $0.subject.term == term
-                && $0.subject.currency == partner.currency.code && Self.day($0.effectiveFrom) <= today
-        }.sorted { $0.effectiveFrom < $1.effectiveFrom }
+                && $0.subject.currency == partner.currency.code && holds([$0.validity], today)
+        }.sorted { Self.since($0.validity) < Self.since($1.validity) }
         let own = inForce.last { $0.subject.partnerID == partner.id }
         return (own ?? inForce.last { $0.subject.partnerID == nil })?.unitPrice
     }
@@ -433,13 +460,12 @@ struct Model {
         var next = sale
         next.period += 1
         next.toRenew = [:]
-        let held = inventory(sale, account).merging(sale.toRenew) { _, new in new }.filter { $0.value > 0 }
-        let items = held.sorted { $0.key < $1.key }.map {
-            CertificateQuantity(certificateType: $0.key, quantity: $0.value)
-        }
+        let wanted = inventory(sale, account).merging(sale.toRenew) { _, new in new }
+        let items = wanted.sorted { $0.key < $1.key }
+            .filter { $0.value > 0 && unsold($0.key, sale, account.partner, day) == nil }
+            .map { CertificateQuantity(certificateType: $0.key, quantity: $0.value) }
         var wrong: Set<String> = []
-        if sale.state == .suspended || !sale.autoRenewal || held.isEmpty { wrong.insert("expires") }
-        if catalog.products[sale.product]?.terms.contains(sale.term) != true { wrong.insert("expires") }
+        if sale.state == .suspended || !sale.autoRenewal || items.isEmpty { wrong.insert("expires") }
         let entries = charges(.renewal, items, next, account, day, &wrong)
         if wrong.isEmpty {
             for var entry in entries {

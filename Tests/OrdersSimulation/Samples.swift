@@ -57,19 +57,32 @@ extension Product {
         id: "enterprise-pki", name: "Enterprise PKI",
         certificateTypes: ["ov-ssl", "ev-ssl", "huge-ssl", "unpriced-ssl"],
         terms: Set(["P1Y", "P1M", "P365D"].compactMap { Term($0) }))
+    /// The product with other certificate types.
+    func selling(_ types: Set<String>) -> Product {
+        Product(
+            id: id, name: name, certificateTypes: Dictionary(uniqueKeysWithValues: types.map { ($0, [.always]) }),
+            terms: terms)
+    }
+
     static let basic = Product(
         id: "basic-pki", name: "Basic PKI", certificateTypes: ["dv-ssl"], terms: Set(["P1M"].compactMap { Term($0) }))
 }
 
 extension Price {
     static func of(
-        _ product: String, _ type: String, _ term: String, _ amount: Int64, from date: String, partner: String? = nil,
-        currency: String = "USD"
+        _ product: String, _ type: String, _ term: String, _ amount: Int64, from date: String, until: String? = nil,
+        partner: String? = nil, currency: String = "USD"
     ) -> Price {
         Price(
             subject: Subject(
                 partnerID: partner, product: product, certificateType: type, term: .of(term), currency: currency),
-            unitPrice: amount, effectiveFrom: .on(date))
+            unitPrice: amount, validity: .of(date, until))
+    }
+}
+
+extension Validity {
+    static func of(_ from: String?, _ until: String?) -> Validity {
+        Validity(from: from.map { .on($0) }, until: until.map { .on($0) })
     }
 }
 
@@ -211,7 +224,7 @@ extension Event {
     /// The transactions that the event tells of.
     var transactions: [Transaction] {
         switch data {
-        case .subscriptions(_, let transactions, _), .refund(let transactions, _, _), .quote(let transactions, _):
+        case .subscriptions(_, let transactions, _, _), .refund(let transactions, _, _), .quote(let transactions, _):
             transactions
         default: []
         }

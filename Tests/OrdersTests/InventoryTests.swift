@@ -126,7 +126,9 @@ import Testing
                 == ["subscription_unknown /subscriptionId"])
         // A type that is held can be dropped even when the product doesn't list it any more.
         world.catalog = .sample(products: [
-            Product(id: "enterprise-pki", name: "E", certificateTypes: ["ov-ssl"], terms: Product.enterprise.terms)
+            Product(
+                id: "enterprise-pki", name: "E", certificateTypes: ["ov-ssl"], terms: Set(Product.enterprise.terms.keys)
+            )
         ])
         #expect(world.send(.renewWith(0, "ev-ssl"), at: "2026-11-22T12:00:00Z").type == .renewalInventorySet)
     }
@@ -157,7 +159,7 @@ import Testing
         let total = world.openInvoice?.total
         let suspended = world.send(.suspend(reason: "unpaid"), at: "2026-11-22T12:00:00Z")
         #expect(suspended.type == .subscriptionSuspended && suspended.amounts == [0])
-        guard case .subscriptions(_, _, let reason) = suspended.data else { return }
+        guard case .subscriptions(_, _, let reason, _) = suspended.data else { return }
         #expect(reason == "unpaid")
         #expect(world.subscription()?.state == .suspended)
         #expect(world.subscription()?.period.end == .on("2027-11-22") && world.openInvoice?.total == total)

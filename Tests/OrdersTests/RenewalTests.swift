@@ -22,7 +22,7 @@ import Testing
     /// The reason that the subscription's expiry gives.
     static func expiryReason(_ world: World) -> String? {
         for event in world.events where event.type == .subscriptionExpired {
-            if case .subscriptions(_, _, let reason) = event.data { return reason }
+            if case .subscriptions(_, _, let reason, _) = event.data { return reason }
         }
         return nil
     }
@@ -155,7 +155,7 @@ import Testing
     @Test("With nothing left, or what isn't sold or priced any more, the subscription expires and says why")
     func cannotRenew() {
         let types: Set = ["ov-ssl", "ev-ssl"]
-        let month = Product.enterprise.terms.filter { $0.description != "P1M" }
+        let month = Set(Product.enterprise.terms.keys.filter { $0.description != "P1M" })
         let cases: [(Catalog, [Command], String)] = [
             (
                 .sample, [.renewWith(0), .renewWith(0, "ev-ssl")], "No certificates were left to renew."
@@ -165,17 +165,7 @@ import Testing
                 .sample(products: [Product(id: "enterprise-pki", name: "E", certificateTypes: types, terms: month)]),
                 [], "The product is no longer sold for this term."
             ),
-            (
-                .sample(products: [
-                    Product(
-                        id: "enterprise-pki", name: "E", certificateTypes: ["ov-ssl"],
-                        terms: Product.enterprise.terms)
-                ]), [], "A certificate type is no longer sold, or has no price in force."
-            ),
-            (
-                .sample, [.renewWith(1, "unpriced-ssl")],
-                "A certificate type is no longer sold, or has no price in force."
-            ),
+            (.sample(products: [.enterprise.selling(["huge-ssl"])]), [], "No certificates were left to renew."),
             (.sample, [.renewWith(.max)], "The amount would be too large to book."),
         ]
         for (catalog, commands, reason) in cases {
@@ -187,6 +177,64 @@ import Testing
             #expect(Self.expiryReason(world) == reason)
             #expect(world.transactions.allSatisfy { $0.type != .renewal })
         }
+    }
+
+    /// What the renewal's or the expiry's event says was dropped.
+    static func dropped(_ world: World) -> [DroppedCertificates] {
+        for event in world.events where event.type == .subscriptionExpired || event.type == .subscriptionRenewed {
+            if case .subscriptions(_, _, _, let dropped) = event.data { return dropped }
+        }
+        return []
+    }
+
+    @Test("A type that isn't sold any more is dropped, the rest renews, and the event says so")
+    func typeNotSold() {
+        var world = Self.world()
+        world.catalog = .sample(products: [.enterprise.selling(["ov-ssl"])])
+        Self.settle(&world, "2026-12-10T12:00:00Z")
+        #expect(world.subscription()?.state == .active && world.subscription()?.inventory == ["ov-ssl": 2])
+        #expect(world.transactions.filter { $0.type == .renewal }.map(\.amount.amount) == [6200])
+        #expect(
+            Self.dropped(world) == [DroppedCertificates(certificateType: "ev-ssl", quantity: 1, reason: .notSold)])
+    }
+
+    @Test("A type without a price on the day of the renewal is dropped, the rest renews, and the event says so")
+    func typeWithoutPrice() {
+        var world = Self.world(
+            catalog: .sample(extraPrices: [
+                .of("enterprise-pki", "unpriced-ssl", "P1M", 100, from: "2026-11-01", until: "2026-12-10")
+            ]))
+        world.send(.add(7, "unpriced-ssl"), at: "2026-11-11T12:00:00Z")
+        Self.settle(&world, "2026-12-10T12:00:00Z")
+        #expect(world.subscription()?.inventory == ["ov-ssl": 2, "ev-ssl": 1])
+        #expect(
+            Self.dropped(world)
+                == [DroppedCertificates(certificateType: "unpriced-ssl", quantity: 7, reason: .noPrice)])
+    }
+
+    @Test("A type that was set to 0 is told as dropped with the number held; what wasn't held isn't told")
+    func quantityZero() {
+        var world = Self.world()
+        world.send(
+            .renewWith([
+                CertificateQuantity(certificateType: "ov-ssl", quantity: 0),
+                CertificateQuantity(certificateType: "huge-ssl", quantity: 0),
+            ]), at: "2026-11-12T12:00:00Z")
+        Self.settle(&world, "2026-12-10T12:00:00Z")
+        #expect(world.subscription()?.inventory == ["ev-ssl": 1])
+        #expect(
+            Self.dropped(world)
+                == [DroppedCertificates(certificateType: "ov-ssl", quantity: 2, reason: .quantityZero)])
+    }
+
+    @Test("An expiry with nothing left says what could not be renewed")
+    func nothingLeft() {
+        var world = Self.world()
+        world.send(.renewWith(0), at: "2026-11-12T12:00:00Z")
+        world.catalog = .sample(products: [.enterprise.selling(["ov-ssl"])])
+        Self.settle(&world, "2026-12-10T12:00:00Z")
+        #expect(Self.expiryReason(world) == "No certificates were left to renew.")
+        #expect(Self.dropped(world).map(\.reason) == [.notSold, .quantityZero])
     }
 
     @Test("A renewal that the invoice couldn't carry expires instead")

@@ -17,7 +17,7 @@ import Testing
         #expect(subscription.originalStart == .on("2026-11-22") && subscription.state == .active)
         #expect(subscription.inventory == ["ov-ssl": 25, "ev-ssl": 5] && subscription.renewalInventory.isEmpty)
         #expect(subscription.dueAt == .at("2027-11-21T23:00:00Z") && !subscription.autoRenewal)
-        guard case .subscriptions(let told, let transactions, nil) = event.data else { throw Unexpected() }
+        guard case .subscriptions(let told, let transactions, nil, []) = event.data else { throw Unexpected() }
         #expect(told == [subscription])
         let transaction = try #require(transactions.first)
         #expect(transaction.type == .order && transaction.certificateType == "ev-ssl" && transaction.quantity == 5)
