@@ -230,5 +230,7 @@ extension ReportKind {
         [
             ReportColumn("date", "date", width: 10), ReportColumn("invoiceMonth", "invoice", width: 7),
             ReportColumn("state", "state", width: 8), ReportColumn("partnerId", "partner", width: 12),
-        ] + customer + item + [ReportColumn("transactionId", "transaction", width: 36)]
+        ] + customer + item + [
+            ReportColumn("transactionId", "transaction", width: 36), ReportColumn("reason", "why", width: 44),
+        ]
 }

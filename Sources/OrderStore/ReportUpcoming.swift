@@ -1,12 +1,13 @@
-// What the next invoices will hold: the lines that are booked, and the renewals that will be.
+// What the next invoices will hold: the lines that are booked, and the renewals that will be; and what won't renew.
 
 internal import Orders
 internal import PostgreSQL
 
 extension Report {
-    /// Reads customer by customer what their open invoice holds and what renewals will bring.
+    /// Reads customer by customer what their open invoice holds, what renewals will bring, what they will drop and which
+    /// subscriptions will expire, with why.
     ///
-    /// The renewals are made by the same rules, on the state as it now is, at the prices that will be in force. They are
+    /// That is made by the same rules, on the state as it now is, at the prices that will be in force. They are
     /// those up to ``ReportFilter/to``, else up to the end of the present month in the partner's zone: what still comes
     /// onto the invoice that closes next.
     nonisolated(nonsending) func readUpcoming(
@@ -69,22 +70,19 @@ extension Report {
             states[subscription.customerID]?.subscriptions[subscription.id] = subscription
         }
         let booked = Dictionary(grouping: try results[2].map(TransactionTable.read), by: \.customerID)
-        let expected = renewals(of: Array(states.values), horizons, latest, catalog)
+        let expected = ends(of: Array(states.values), horizons, latest, catalog)
         return customers.flatMap { customer -> [[ReportValue]] in
             let reseller = customer.resellerID.flatMap { catalog.partners[customer.partnerID]?.resellers[$0] }
             let month = states[customer.id]?.openInvoice?.start
-            let lines = (booked[customer.id] ?? []).map {
-                row($0, .booked, on: month ?? $0.date, of: customer, reseller)
-            }
-            let renewals = (expected[customer.id] ?? []).map { row($0, .expected, on: $0.date, of: customer, reseller) }
-            return (lines + renewals).compactMap(\.self)
+            let lines = (booked[customer.id] ?? []).map { UpcomingLine($0, .booked, month: month ?? $0.date) }
+            return (lines + (expected[customer.id] ?? [])).filter(isAskedFor).map { $0.row(of: customer, reseller) }
         }
     }
 
-    /// The renewals that settling the customers would make.
-    private func renewals(
+    /// What settling the customers will make of the subscriptions that end, in the order in which they do.
+    private func ends(
         of states: [CustomerState], _ horizons: [String: Timestamp], _ latest: Timestamp, _ catalog: Catalog
-    ) -> [CustomerID: [Transaction]] {
+    ) -> [CustomerID: [UpcomingLine]] {
         var work = UnitOfWork(
             catalog: catalog, states: states, invoiceNumbers: [:], now: latest, identifiers: IdentifierSource())
         for state in states {
@@ -94,29 +92,107 @@ extension Report {
                     key: CommandKey(source: "", id: ""), publisher: .worker, effectiveAt: horizon,
                     command: .settle(state.id)))
         }
-        let renewals = work.finish().transactions.filter { $0.type == .renewal && $0.amount.amount != 0 }
-        return Dictionary(grouping: renewals, by: \.customerID)
+        return Dictionary(grouping: work.finish().events, by: \.customerID).mapValues { events in
+            events.flatMap(UpcomingLine.ends)
+        }
     }
 
-    private enum LineState: String {
-        case booked, expected
+    private func isAskedFor(_ line: UpcomingLine) -> Bool {
+        if let from = filter.from, line.date < from { return false }
+        if let to = filter.to, line.date > to { return false }
+        return true
+    }
+}
+
+/// A line of an open invoice, or what will become of a certificate type or of a subscription at its end.
+private struct UpcomingLine {
+    enum State: String {
+        /// On the open invoice.
+        case booked
+        /// Will be renewed.
+        case expected
+        /// Won't be renewed, though the rest of its subscription may be.
+        case dropped
+        /// The subscription will expire.
+        case expires
     }
 
-    /// A line's row; nil where its date isn't asked for.
-    private func row(
-        _ line: Transaction, _ state: LineState, on month: CalendarDate, of customer: Customer, _ reseller: String?
-    ) -> [ReportValue]? {
-        if let from = filter.from, line.date < from { return nil }
-        if let to = filter.to, line.date > to { return nil }
-        let currency = line.amount.currency
-        return [
-            .text(line.date.description), .text(String(month.description.prefix(7))), .text(state.rawValue),
-            .text(customer.partnerID), .text(customer.id.description), .text(customer.companyName),
-            ReportValue(customer.resellerID), ReportValue(reseller), .text(line.subscriptionID.description),
-            .text(line.product), ReportValue(line.certificateType), .text(line.type.rawValue),
-            ReportValue(line.quantity),
-            line.unitPrice.map { .money(Money(amount: $0, currency: currency)) } ?? .absent, .money(line.amount),
-            .text(currency.code), state == .booked ? .text(line.id.description) : .absent,
+    let state: State
+    let date: CalendarDate
+    /// The first day of the month whose invoice carries it; nil for what moves no money.
+    var month: CalendarDate?
+    let subscriptionID: SubscriptionID
+    let product: String
+    let action: TransactionType
+    var certificateType: String?
+    var quantity: Int64?
+    var unitPrice: Money?
+    var cost: Money?
+    var transactionID: TransactionID?
+    /// Why it is dropped or expires.
+    var reason: String?
+
+    init(_ transaction: Transaction, _ state: State, month: CalendarDate) {
+        self.init(
+            state: state, date: transaction.date, subscriptionID: transaction.subscriptionID,
+            product: transaction.product, action: transaction.type)
+        self.month = month
+        certificateType = transaction.certificateType
+        quantity = transaction.quantity
+        unitPrice = transaction.unitPrice.map { Money(amount: $0, currency: transaction.amount.currency) }
+        cost = transaction.amount
+        transactionID = state == .booked ? transaction.id : nil
+    }
+
+    init(
+        state: State, date: CalendarDate, subscriptionID: SubscriptionID, product: String, action: TransactionType
+    ) {
+        self.state = state
+        self.date = date
+        self.subscriptionID = subscriptionID
+        self.product = product
+        self.action = action
+    }
+
+    /// What an event says of the end of a subscription's period.
+    static func ends(_ event: Event) -> [UpcomingLine] {
+        guard event.type == .subscriptionRenewed || event.type == .subscriptionExpired,
+            case .subscriptions(let subscriptions, let transactions, let reason, let dropped) = event.data,
+            let subscription = subscriptions.first
+        else { return [] }
+        let isRenewed = event.type == .subscriptionRenewed
+        let date = isRenewed ? subscription.period.start : subscription.period.end
+        func line(_ state: State, _ action: TransactionType) -> UpcomingLine {
+            UpcomingLine(
+                state: state, date: date, subscriptionID: subscription.id, product: subscription.product,
+                action: action)
+        }
+        var lines: [UpcomingLine] = []
+        if isRenewed {
+            lines += transactions.map { UpcomingLine($0, .expected, month: $0.date) }
+        } else {
+            var expiry = line(.expires, .expiry)
+            expiry.reason = reason
+            lines.append(expiry)
+        }
+        lines += dropped.map { dropped in
+            var lost = line(.dropped, .renewal)
+            lost.certificateType = dropped.certificateType
+            lost.quantity = dropped.quantity
+            lost.reason = dropped.reason.sentence
+            return lost
+        }
+        return lines
+    }
+
+    func row(of customer: Customer, _ reseller: String?) -> [ReportValue] {
+        [
+            .text(date.description), ReportValue(month.map { String($0.description.prefix(7)) }),
+            .text(state.rawValue), .text(customer.partnerID), .text(customer.id.description),
+            .text(customer.companyName), ReportValue(customer.resellerID), ReportValue(reseller),
+            .text(subscriptionID.description), .text(product), ReportValue(certificateType), .text(action.rawValue),
+            ReportValue(quantity), unitPrice.map { .money($0) } ?? .absent, cost.map { .money($0) } ?? .absent,
+            ReportValue(cost?.currency.code), ReportValue(transactionID?.description), ReportValue(reason),
         ]
     }
 }

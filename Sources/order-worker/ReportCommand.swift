@@ -15,8 +15,9 @@ struct ReportCommand: AsyncParsableCommand {
               transactions   every change of a subscription, by its date; --reseller is the one at the time
               invoices       those whose month has a day in common with the dates, with their totals
               subscriptions  those whose present period has a day in common with the dates, a row per certificate type
-              upcoming       the lines of the open invoices, and the renewals up to --to (else the month's end) with \
-            their renewal inventories, at the prices that will be in force
+              upcoming       the lines of the open invoices (booked), and what will become of the subscriptions that end \
+            up to --to (else the month's end): what renews with the renewal inventories, at the prices that will be in \
+            force (expected), what doesn't (dropped) and what expires (expires), with why
 
             Dates are days in the partner's billing zone, times are UTC. Amounts have decimals in a table and are in \
             minor units in CSV and JSON. The rows are of one moment and are written as they are read: a report of any \

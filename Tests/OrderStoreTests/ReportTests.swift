@@ -167,10 +167,43 @@ import Testing
                     try await lines("2060-05-10") == [
                         booked[0], "2060-04-10 2060-04 expected Example 1 renewal 5 1999 9995",
                         "2060-05-10 2060-05 expected Example 1 renewal 5 2500 12500", booked[1],
+                        "2060-04-10 - expires Example 2 expiry - - -",
                     ])
-                #expect(try await lines("2060-05-09").count == 3)
+                #expect(try await lines("2060-05-09").count == 4)
                 let states = try await connection.query(Statement("SELECT DISTINCT period_index FROM subscriptions"))
                 #expect(try states.map { try $0.int64(0) } == [0], "asking renews nothing")
+            }
+        }
+    }
+
+    @Test("Upcoming says what a renewal will drop and what will expire, with why")
+    func upcomingDropsAndExpiries() async throws {
+        try await TestDatabase.withDatabase { database in
+            try await database.withConnection { connection in
+                let books = try await Books(connection)
+                try await books.apply(
+                    day: 0,
+                    [
+                        Books.create(1),
+                        try Books.order(1, 1, term: "P1Y", renews: true, ["ov": 100, "ev": 5]),
+                        try Books.order(1, 2, term: "P1M", ["ov": 1]),
+                        try Books.order(1, 3, term: "P1Y", renews: true, ["ev": 2]),
+                    ])
+                _ = try await CatalogStore(connection: connection).apply(
+                    TestCatalog.file(types: #""ov", {"certificateType": "ev", "until": "2061-03-10"}"#), dryRun: false)
+                let filter = ReportFilter(from: CalendarDate("2060-04-01"), to: CalendarDate("2061-03-10"))
+                let rows = try await Self.rows(.upcoming, filter, on: connection).map { row in
+                    ["date", "invoiceMonth", "state", "action", "certificateType", "quantity", "cost", "reason"]
+                        .map { row[$0] ?? "-" }.joined(separator: " ")
+                }
+                #expect(
+                    rows == [
+                        "2060-04-10 - expires expiry - - - Auto-renewal is off.",
+                        "2061-03-10 2061-03 expected renewal ov 100 1990000 -",
+                        "2061-03-10 - dropped renewal ev 5 - The certificate type is no longer sold.",
+                        "2061-03-10 - expires expiry - - - No certificates were left to renew.",
+                        "2061-03-10 - dropped renewal ev 2 - The certificate type is no longer sold.",
+                    ])
             }
         }
     }

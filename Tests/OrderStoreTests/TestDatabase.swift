@@ -80,8 +80,10 @@ struct TestDatabase: Sendable {
 }
 
 enum TestCatalog {
-    /// - Parameter prices: more prices, each with a comma before it.
-    static func file(prices: String = "") throws -> CatalogFile {
+    /// - Parameters:
+    ///   - types: the product's certificate types.
+    ///   - prices: more prices, each with a comma before it.
+    static func file(types: String = #""ov", "ev""#, prices: String = "") throws -> CatalogFile {
         try CatalogFile(
             json: Data(
                 """
@@ -90,7 +92,7 @@ enum TestCatalog {
                      "publishers": ["acme-user"], "resellers": [{"id": "east", "name": "East, \\"the\\" reseller"}]},
                     {"id": "nordwind", "name": "Nordwind", "currency": "EUR", "billingZone": "Europe/Berlin",
                      "publishers": ["nordwind-user"]}],
-                 "products": [{"id": "pki", "name": "PKI", "certificateTypes": ["ov", "ev"], "terms": ["P1Y", "P1M"]}],
+                 "products": [{"id": "pki", "name": "PKI", "certificateTypes": [\(types)], "terms": ["P1Y", "P1M"]}],
                  "prices": [
                     {"product": "pki", "certificateType": "ov", "term": "P1Y", "currency": "USD", "unitPrice": 19900,
                      "effectiveFrom": "2020-01-01"},
