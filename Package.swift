@@ -51,6 +51,7 @@ let package = Package(
                 .embedInCode("Migrations/m5_topology.sql"),
                 .embedInCode("Migrations/m6_bookings.sql"),
                 .embedInCode("Migrations/m7_dated_catalog.sql"),
+                .embedInCode("Migrations/m8_inbox_months.sql"),
             ],
             swiftSettings: settings),
         .target(

@@ -6,8 +6,29 @@ public import PostgreSQL
 /// A customer with something due.
 public struct DueCustomer: Sendable, Hashable {
     public let id: CustomerID
+    public let partnerID: String
     /// When the first of it fell due.
     public let since: Timestamp
+
+    public init(id: CustomerID, partnerID: String, since: Timestamp) {
+        self.id = id
+        self.partnerID = partnerID
+        self.since = since
+    }
+}
+
+/// Customers with something due, the longest overdue first.
+public struct DuePage: Sendable {
+    /// Where a page ends, and the next one begins.
+    public struct Position: Sendable, Hashable {
+        let dueAt: Timestamp
+        let customer: CustomerID
+    }
+
+    /// Each customer once.
+    public let customers: [DueCustomer]
+    /// Where the next page begins; nil after the last.
+    public let end: Position?
 }
 
 /// What the clock asks the database.
@@ -34,47 +55,87 @@ public struct DueCustomers: Sendable {
         return try await query(statement) { rows in try rows.first?.bool(0) ?? false }
     }
 
-    /// The customers with something due by `time`, the longest overdue first, at most `limit`, that are not among
-    /// `excluded`.
-    public func find(
-        dueBy time: Timestamp, excluding excluded: [CustomerID] = [], limit: Int
-    ) async throws(StoreError) -> [DueCustomer] {
-        let statement = Statement(
-            name: "find due customers",
-            """
-            SELECT customer_id, min(due_at) AS since
-            FROM (SELECT customer_id, due_at FROM subscriptions WHERE due_at <= $1
-                  UNION ALL
-                  SELECT customer_id, due_at FROM invoices WHERE due_at <= $1) AS due
-            WHERE customer_id <> ALL ($2::uuid[])
-            GROUP BY customer_id ORDER BY since, customer_id LIMIT $3
-            """, [.timestamptz(time.microseconds), .identifiers(excluded), .int8(Int64(limit))])
-        return try await query(statement) { rows in
-            try rows.map { row in
-                var column = ColumnReader(row)
-                return DueCustomer(id: try column.identifier(), since: try column.timestamp())
-            }
+    /// What time it is: the database's time, which decides.
+    public func now() async throws(StoreError) -> Timestamp {
+        try await query(Statement(name: "what time", "SELECT clock_timestamp()")) { rows in
+            Timestamp(microseconds: try rows.first?.timestamptz(0) ?? 0)
         }
     }
 
-    /// How many customers have something due by `time`.
-    public func count(dueBy time: Timestamp) async throws(StoreError) -> Int {
+    /// A page of the customers with something due by `time`. Each page costs the same, however much is due.
+    ///
+    /// A customer with several things due can be on several pages.
+    ///
+    /// - Parameter position: where the page before ended; nil for the first.
+    public func find(
+        dueBy time: Timestamp, from position: DuePage.Position? = nil, limit: Int
+    ) async throws(StoreError) -> DuePage {
         let statement = Statement(
-            name: "count due customers",
+            name: "find due customers",
             """
-            SELECT count(DISTINCT customer_id)
-            FROM (SELECT customer_id FROM subscriptions WHERE due_at <= $1
-                  UNION ALL SELECT customer_id FROM invoices WHERE due_at <= $1) AS due
-            """, [.timestamptz(time.microseconds)])
+            SELECT due.due_at, due.customer_id,
+                   (SELECT partner_id FROM customers AS c WHERE c.customer_id = due.customer_id)
+            FROM ((SELECT due_at, customer_id FROM subscriptions
+                   WHERE due_at <= $1 AND (due_at, customer_id) > ($2::timestamptz, $3::uuid)
+                   ORDER BY due_at, customer_id LIMIT $4)
+                  UNION ALL
+                  (SELECT due_at, customer_id FROM invoices
+                   WHERE due_at <= $1 AND (due_at, customer_id) > ($2::timestamptz, $3::uuid)
+                   ORDER BY due_at, customer_id LIMIT $4)) AS due
+            ORDER BY due.due_at, due.customer_id LIMIT $4
+            """,
+            [
+                .timestamptz(time.microseconds), .timestamptz(position?.dueAt.microseconds ?? .min),
+                .uuid(position?.customer.halves ?? (0, 0)), .int8(Int64(limit)),
+            ])
+        return try await query(statement) { rows in
+            var customers: [DueCustomer] = []
+            var seen: Set<CustomerID> = []
+            var end: DuePage.Position?
+            for row in rows {
+                var column = ColumnReader(row)
+                let since = try column.timestamp()
+                let id: CustomerID = try column.identifier()
+                end = DuePage.Position(dueAt: since, customer: id)
+                if seen.insert(id).inserted {
+                    customers.append(DueCustomer(id: id, partnerID: try column.text(), since: since))
+                }
+            }
+            return DuePage(customers: customers, end: rows.count < limit ? nil : end)
+        }
+    }
+
+    /// How many of these customers still have something due that was due by then.
+    public func count(_ customers: [DueCustomer]) async throws(StoreError) -> Int {
+        let statement = Statement(
+            name: "count still due customers",
+            """
+            SELECT count(*) FROM unnest($1::uuid[], $2::timestamptz[]) AS asked (customer_id, since)
+            WHERE EXISTS (SELECT FROM subscriptions AS s
+                          WHERE s.customer_id = asked.customer_id AND s.due_at = asked.since)
+               OR EXISTS (SELECT FROM invoices AS i WHERE i.customer_id = asked.customer_id AND i.due_at = asked.since)
+            """, [.identifiers(customers.map(\.id)), .timestamps(customers.map(\.since))])
         return try await query(statement) { rows in Int(try rows.first?.int64(0) ?? 0) }
     }
 
-    /// Makes the inbox's coming months and drops those that ended before `oldest`.
-    public func keepInbox(since oldest: Timestamp) async throws(StoreError) {
+    /// How many customers have something due, each partner's by a time of its own.
+    public func count(dueBy times: [String: Timestamp]) async throws(StoreError) -> Int {
+        let partners = times.keys.sorted()
         let statement = Statement(
-            name: "keep inbox", "SELECT make_inbox_months(2), drop_inbox_months($1)",
-            [.timestamptz(oldest.microseconds)])
-        try await query(statement) { _ in }
+            name: "count due customers",
+            """
+            SELECT count(DISTINCT due.customer_id)
+            FROM (SELECT customer_id, due_at FROM subscriptions WHERE due_at <= $1
+                  UNION ALL SELECT customer_id, due_at FROM invoices WHERE due_at <= $1) AS due
+            JOIN customers AS c USING (customer_id)
+            JOIN unnest($2::text[], $3::timestamptz[]) AS p (partner_id, through) ON p.partner_id = c.partner_id
+            WHERE due.due_at <= p.through
+            """,
+            [
+                .timestamptz(times.values.max()?.microseconds ?? .min), .textArray(partners),
+                .timestamps(partners.compactMap { times[$0] }),
+            ])
+        return try await query(statement) { rows in Int(try rows.first?.int64(0) ?? 0) }
     }
 
     private func query<Result>(

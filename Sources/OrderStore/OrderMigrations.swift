@@ -12,6 +12,7 @@ public enum OrderMigrations {
         Migration(version: 5, name: "topology", sql: text(PackageResources.m5_topology_sql)),
         Migration(version: 6, name: "bookings", sql: text(PackageResources.m6_bookings_sql)),
         Migration(version: 7, name: "dated catalog", sql: text(PackageResources.m7_dated_catalog_sql)),
+        Migration(version: 8, name: "inbox months", sql: text(PackageResources.m8_inbox_months_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

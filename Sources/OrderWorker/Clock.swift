@@ -3,22 +3,27 @@
 public import AMQP
 public import Logging
 internal import OrderStore
-public import Orders
 public import PostgreSQL
 
 /// The clock. Results never depend on it: `decide` settles what is due before it does anything else. The clock only sees
-/// to it that renewals, expiries and invoice closings also happen where no other command comes.
+/// to it that renewals, expiries and invoice closings also happen where no other command comes; and one clock at a time
+/// does what else has to be done once for all workers.
+///
+/// Each of its tasks has connections of its own and fails alone: the election, the settlements, the inbox's months, and
+/// the commands that came while a partition's queue was missing. All times are the database's.
 public struct Clock: Sendable {
-    private let amqp: AMQP.ConnectionConfiguration
-    private let database: PostgreSQL.ConnectionConfiguration
-    private let interval: Duration
-    private let retention: Duration
-    private let logger: Logger
+    let amqp: AMQP.ConnectionConfiguration
+    let database: PostgreSQL.ConnectionConfiguration
+    let interval: Duration
+    let retention: Duration
+    let logger: Logger
+    let board = ClockBoard()
 
-    /// How many settlements are asked for at a time.
-    private static let limit = 1000
+    /// How many settlements are asked for at a time: more aren't before nearly all of these are done, so that they never
+    /// keep live orders waiting for long.
+    static let limit = 500
     /// How long the clock remembers what it asked for, before it asks again.
-    private static let patience = Duration.seconds(300)
+    static let patience = Duration.seconds(300)
 
     /// - Parameters:
     ///   - interval: how often the clock looks.
@@ -34,113 +39,117 @@ public struct Clock: Sendable {
         self.logger = logger
     }
 
+    /// What the clock knows and what fails.
+    public var status: ClockStatus { board.status }
+
     /// Ticks until the task is cancelled, whatever fails meanwhile.
     func run() async {
-        var backoff = Backoff(minimum: .milliseconds(500), maximum: .seconds(30))
-        var random = SystemRandomNumberGenerator()
-        while !Task.isCancelled {
-            do {
-                try await withConnections { due, publisher in
-                    backoff.reset()
-                    try await tick(due, publisher)
+        let quick = Backoff(minimum: .milliseconds(500), maximum: .seconds(30))
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await task("the clock's election", quick).run(elect) }
+            tasks.addTask { await task("settling what is due", quick).run(settle) }
+            tasks.addTask {
+                // A try can hold everybody up for a moment, and there is time.
+                await task("keeping the inbox's months", Backoff(minimum: .seconds(5), maximum: .seconds(60)))
+                    .run(keepInbox)
+            }
+            tasks.addTask { await task("sending unrouted commands on", quick).run(sendUnroutedOn) }
+        }
+    }
+
+    private func task(_ name: String, _ backoff: Backoff) -> ClockTask {
+        ClockTask(name: name, backoff: backoff, board: board, logger: logger)
+    }
+
+    // MARK: Election
+
+    /// Holds the lock of the elected clock where it can be had, and compares this machine's clock with the database's.
+    private func elect(_ succeeded: () -> Void) async throws {
+        defer { board.update { $0.isElected = false } }
+        try await withDatabase("clock election") { connection in
+            let due = DueCustomers(connection: connection)
+            var warned = false
+            while !Task.isCancelled {
+                let isElected = try await due.elect()
+                board.update { $0.isElected = isElected }
+                let skew = try await ClockSkew.measure(on: connection)
+                board.update { $0.skew = skew }
+                ClockMetrics.skew(skew)
+                if skew.isNotable != warned {
+                    warned = skew.isNotable
+                    if warned {
+                        logger.warning("this machine's clock is \(skew.text)")
+                    } else {
+                        logger.notice("this machine's clock is right again")
+                    }
                 }
-            } catch {
-                if Task.isCancelled { return }
-                let delay = backoff.next(using: &random)
-                logger.warning("clock begins anew", metadata: ["error": "\(error)", "in": "\(delay)"])
-                try? await Task.sleep(for: delay)
+                board.partitions = try await PartitionCount.read(on: connection)
+                let ahead = try await InboxMonths(connection: connection).made()
+                board.update { $0.inboxAhead = ahead }
+                ClockMetrics.inboxAhead(ahead)
+                succeeded()
+                try await Task.sleep(for: interval)
             }
         }
     }
 
-    private func tick(_ due: DueCustomers, _ publisher: PublisherConnection) async throws {
-        var asked: [CustomerID: (since: Timestamp, at: ContinuousClock.Instant)] = [:]
-        var kept: ContinuousClock.Instant?
+    /// Waits until this clock is the elected one.
+    func waitForElection() async throws {
+        while !board.status.isElected { try await Task.sleep(for: .milliseconds(200)) }
+    }
+
+    // MARK: The inbox
+
+    private func keepInbox(_ succeeded: () -> Void) async throws {
         while !Task.isCancelled {
-            if try await due.elect() {
-                if kept.map({ $0.duration(to: .now) > .seconds(3600) }) ?? true {
-                    try await due.keepInbox(since: Timestamp.now.adding(.zero - retention))
-                    kept = .now
+            try await waitForElection()
+            try await withDatabase("inbox months", statementTimeout: .seconds(3600)) { connection in
+                let months = InboxMonths(connection: connection)
+                let made = try await months.make()
+                let dropped = try await months.drop(olderThan: retention)
+                if !made.isEmpty || dropped > 0 {
+                    logger.notice(
+                        "inbox months kept",
+                        metadata: ["made": "\(made.joined(separator: " "))", "dropped": "\(dropped)"])
                 }
-                let forgotten = ContinuousClock.now - Self.patience
-                asked = asked.filter { $0.value.at > forgotten }
-                let now = Timestamp.now
-                let found = try await due.find(dueBy: now, excluding: Array(asked.keys), limit: Self.limit)
-                try await Self.ask(found, as: now, publisher, user: user)
-                for customer in found { asked[customer.id] = (customer.since, .now) }
-                if !found.isEmpty { logger.info("settlements asked for", metadata: ["customers": "\(found.count)"]) }
-                if found.count == Self.limit { continue }
             }
-            try await Task.sleep(for: interval)
+            succeeded()
+            try await Task.sleep(for: .seconds(3600))
         }
     }
 
-    /// Asks for everything that falls due up to `time` to be settled now, which may lie in the future, and waits until it
-    /// is. For recovery and for tests; workers must be running.
-    ///
-    /// - Parameters:
-    ///   - patience: how long nothing may move before it is given up.
-    ///   - progress: called with the number of customers left.
-    /// - Returns: how many customers had something due.
-    /// - Throws: ``StoreError``, ``AMQPError``, or ``ClockError/stuck(_:)``.
-    public func settle(
-        through time: Timestamp, patience: Duration = .seconds(60), progress: (Int) -> Void
-    ) async throws -> Int {
-        var total = 0
-        try await withConnections { due, publisher in
-            var asked: [CustomerID] = []
-            while true {
-                let found = try await due.find(dueBy: time, excluding: asked, limit: Self.limit)
-                if found.isEmpty { break }
-                try await Self.ask(found, as: time, publisher, user: user)
-                asked += found.map(\.id)
-            }
-            total = asked.count
-            var left = total
-            var moved = ContinuousClock.now
-            while left > 0 {
-                let count = try await due.count(dueBy: time)
-                if count < left { moved = .now }
-                left = count
-                progress(left)
-                if moved.duration(to: .now) > patience { throw ClockError.stuck(left) }
-                if left > 0 { try await Task.sleep(for: .milliseconds(200)) }
-            }
-        }
-        return total
-    }
+    // MARK: Connections
 
-    private var user: String { amqp.addresses.first?.user ?? "" }
-
-    private static func ask(
-        _ customers: [DueCustomer], as time: Timestamp, _ publisher: PublisherConnection, user: String
-    ) async throws {
-        guard !customers.isEmpty else { return }
-        let outcomes = try await publisher.publish(
-            customers.map { SettleCommand.message($0, as: time, user: user) })
-        if let failure = outcomes.first(where: { $0 != .confirmed }) { throw ClockError.notPublished("\(failure)") }
-    }
-
-    private func withConnections(_ body: (DueCustomers, PublisherConnection) async throws -> Void) async throws {
-        var database = database
-        database.applicationName = "order-worker clock"
-        var amqp = amqp
-        amqp.connectionName = "order-worker clock"
-        let connection = try await PostgreSQL.Connection.connect(database, logger: logger)
+    func withDatabase<Value>(
+        _ name: String, statementTimeout: Duration? = nil,
+        _ body: (PostgreSQL.Connection) async throws -> Value
+    ) async throws -> Value {
+        var configuration = database
+        configuration.applicationName = "order-worker \(name)"
+        if let statementTimeout { configuration.statementTimeout = statementTimeout }
+        let connection = try await PostgreSQL.Connection.connect(configuration, logger: logger)
         do {
-            let publisher = try await PublisherConnection.connect(amqp, logger: logger)
-            do {
-                try await body(DueCustomers(connection: connection), publisher)
-            } catch {
-                await publisher.close()
-                throw error
-            }
-            await publisher.close()
+            let value = try await body(connection)
+            await connection.close()
+            return value
         } catch {
             await connection.close()
             throw error
         }
-        await connection.close()
+    }
+
+    func withPublisher<Value>(_ body: (PublisherConnection) async throws -> Value) async throws -> Value {
+        var configuration = amqp
+        configuration.connectionName = "order-worker clock"
+        let publisher = try await PublisherConnection.connect(configuration, logger: logger)
+        do {
+            let value = try await body(publisher)
+            await publisher.close()
+            return value
+        } catch {
+            await publisher.close()
+            throw error
+        }
     }
 }
 

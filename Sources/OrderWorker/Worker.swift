@@ -7,16 +7,21 @@ public import ServiceLifecycle
 public struct Worker: Service {
     private let configuration: WorkerConfiguration
     private let board: StatusBoard
+    private let clock: Clock
     private let logger: Logger
 
     public init(_ configuration: WorkerConfiguration, logger: Logger) {
         self.configuration = configuration
         self.board = StatusBoard(lanes: (0..<configuration.lanes).map { "lane-\($0)" })
+        self.clock = Clock(amqp: configuration.amqp, database: configuration.database, logger: logger)
         self.logger = logger
     }
 
     /// What the worker is doing now.
     public var status: WorkerStatus { board.status }
+
+    /// What the worker's clock knows and what fails.
+    public var clockStatus: ClockStatus { clock.status }
 
     /// Works until a graceful shutdown is asked for, then finishes what it has, within the drain time-out. Cancelled, it
     /// gives up at once what it has in hand.
@@ -39,7 +44,7 @@ public struct Worker: Service {
                 return false
             }
             group.addTask {
-                await Clock(amqp: configuration.amqp, database: configuration.database, logger: logger).run()
+                await clock.run()
                 return false
             }
             var running = lanes.count

@@ -15,10 +15,14 @@ struct ClockCommand: AsyncParsableCommand {
             discussion: """
                 Renewals, expiries and invoice closings are dated when they fell due, whenever this runs. Workers settle \
                 them, so at least one must be running. A date in the future settles ahead of time, for good: commands \
-                that come later are decided as of that date. Meant for recovery and for tests.
+                that come later are decided as of that date. Broken off, it can be run again, also with a later date. \
+                Meant for recovery and for tests.
                 """)
 
-        @Option(help: "The date (2026-12-31: to its end in UTC) or time (2026-12-31T12:00:00Z) to settle up to.")
+        @Option(
+            help: """
+                The date (2026-12-31: to its end in each partner's zone) or time (2026-12-31T12:00:00Z) to settle up to.
+                """)
         var until: String
         @OptionGroup var broker: BrokerOptions
         @OptionGroup var database: DatabaseOptions
@@ -26,24 +30,22 @@ struct ClockCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try common.load(broker, database)
-            guard let time = Self.time(until) else {
+            guard let destination = Self.destination(until) else {
                 throw ValidationError(
                     "--until must be a date such as 2026-12-31 or a time such as 2026-12-31T12:00:00Z.")
             }
             let clock = Clock(
                 amqp: try settings.amqp(), database: try settings.database(), logger: Logger(label: "clock"))
             var shown = -1
-            let customers = try await clock.settle(through: time) { left in
+            let customers = try await clock.settle(until: destination) { left in
                 if left != shown { Console.error("\(left) customers left to settle") }
                 shown = left
             }
-            Console.print("Settled what fell due up to \(time) for \(customers) customers.")
+            Console.print("Settled what fell due up to \(until) for \(customers) customers.")
         }
 
-        static func time(_ text: String) -> Timestamp? {
-            if let time = Timestamp(text) { return time }
-            return CalendarDate(text).flatMap { Timestamp("\($0.adding(days: 1))T00:00:00Z") }?
-                .adding(.zero - .microseconds(1))
+        static func destination(_ text: String) -> Clock.Destination? {
+            Timestamp(text).map(Clock.Destination.time) ?? CalendarDate(text).map(Clock.Destination.endOf)
         }
     }
 }

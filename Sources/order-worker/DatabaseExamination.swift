@@ -2,6 +2,7 @@
 
 internal import Logging
 internal import OrderStore
+internal import OrderWorker
 internal import PostgreSQL
 
 struct DatabaseExamination {
@@ -54,6 +55,7 @@ struct DatabaseExamination {
             examination.note("schema", .fine("is this program's"))
             try await examineRights(connection, &examination)
             try await examineCatalog(connection, &examination)
+            try await examineTime(connection, &examination)
         } catch {
             examination.note("schema", error)
         }
@@ -65,6 +67,7 @@ struct DatabaseExamination {
                 """
                 SELECT c.relname::text FROM pg_class AS c
                 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+                  AND NOT c.relispartition -- reached through their parent
                   AND c.relname <> 'schema_migrations'
                   AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))
                 ORDER BY 1
@@ -78,6 +81,33 @@ struct DatabaseExamination {
                 .wrong(
                     "may not read and write \(tables.joined(separator: ", "))",
                     mend: "run as the user who migrated, or GRANT SELECT, INSERT, UPDATE, DELETE on them"))
+        }
+    }
+
+    /// This machine's clock, and the inbox's months.
+    private func examineTime(_ connection: Connection, _ examination: inout Examination) async throws {
+        let skew = try await ClockSkew.measure(on: connection)
+        if skew.isNotable {
+            let mend = "synchronise this machine's clock and the database's (NTP); over 10 s no worker is ready"
+            examination.note("clock", .wrong("this machine's is \(skew.text)", mend: mend))
+        } else {
+            examination.note("clock", .fine("this machine's is \(skew.text)"))
+        }
+        let ahead = try await InboxMonths(connection: connection).made()
+        let days = ahead.components.seconds / 86_400
+        if ahead < ClockStatus.inboxMargin {
+            examination.note(
+                "inbox",
+                .wrong(
+                    "there are tables for the next \(max(0, days)) days only, less than a month",
+                    mend: "see in the workers' log why \"keeping the inbox's months\" fails"))
+        } else {
+            examination.note("inbox", .fine("there are tables for the next \(days) days"))
+        }
+        let row = try await connection.query(Statement("SELECT EXISTS (SELECT FROM inbox_default)")).first
+        if try row?.bool(0) == true {
+            examination.note(
+                "inbox", .remark("commands lie in inbox_default; they are moved once their month is made"))
         }
     }
 

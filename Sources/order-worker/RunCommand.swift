@@ -48,7 +48,7 @@ struct RunCommand: AsyncParsableCommand {
         let server = OperationsServer(
             host: try settings.text(.httpHost), port: try settings.integer(.httpPort), metrics: metrics,
             logger: Logger(label: "http")
-        ) { Readiness(worker.status) }
+        ) { Readiness(worker.status, clock: worker.clockStatus) }
 
         var configuration = ServiceGroupConfiguration(
             services: [
@@ -138,10 +138,11 @@ extension Settings {
 }
 
 extension Readiness {
-    init(_ status: WorkerStatus) {
+    init(_ status: WorkerStatus, clock: ClockStatus) {
         let reasons = status.lanes.filter { $0.state != .serving }.map { lane in
             "\(lane.name) is \(lane.state.rawValue)" + (lane.lastError.map { ": \(Redaction.redacted($0))" } ?? "")
         }
-        self.init(isReady: status.isReady, reasons: reasons)
+        let clockReasons = clock.reasons()
+        self.init(isReady: status.isReady && clockReasons.isEmpty, reasons: reasons + clockReasons)
     }
 }

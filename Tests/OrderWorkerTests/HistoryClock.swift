@@ -59,7 +59,7 @@ struct HistoryClock {
     private mutating func settle(until time: Timestamp, with player: inout HistoryPlayer) async throws {
         guard let interval else { return }
         let last = Timestamp(microseconds: number(time) * interval * 1_000_000)
-        while let first = try await due.find(dueBy: last, limit: 1).first {
+        while let first = try await due.find(dueBy: last, limit: 1).customers.first {
             let tick = number(first.since.adding(.microseconds(interval * 1_000_000 - 1)))
             try await settle(at: Timestamp(microseconds: tick * interval * 1_000_000), with: &player)
         }
@@ -67,13 +67,20 @@ struct HistoryClock {
 
     /// What the clock does at a tick.
     private mutating func settle(at tick: Timestamp, with player: inout HistoryPlayer) async throws {
-        let found = try await due.find(dueBy: tick, limit: 1000)
+        var found: [DueCustomer] = []
+        var position: DuePage.Position?
+        repeat {
+            let page = try await due.find(dueBy: tick, from: position, limit: 100)
+            found += page.customers.filter { customer in !found.contains { $0.id == customer.id } }
+            position = page.end
+        } while position != nil
         let sendings = found.map { customer in
             HistoryPlayer.Sending(
                 envelope: CommandEnvelope(
                     key: CommandKey(source: "", id: ""), publisher: .worker, effectiveAt: tick,
                     command: .settle(customer.id)),
-                message: SettleCommand.message(customer, as: tick, user: HistoryPlayer.workerUser).message)
+                message: SettleCommand.message(customer, through: tick, isAhead: true, user: HistoryPlayer.workerUser)
+                    .message)
         }
         asked += found.count
         if !sendings.isEmpty { try await player.play(sendings, now: tick, mishap: nil) }

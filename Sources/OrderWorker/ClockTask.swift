@@ -1,0 +1,35 @@
+// One of the clock's tasks, which fails by itself alone.
+
+internal import AMQP
+internal import Logging
+
+/// Repeats work until it is cancelled. What fails is tried again after a while that grows as long as it fails, and stops
+/// nothing else.
+struct ClockTask {
+    /// In words, for the log and for readiness.
+    let name: String
+    /// The waits after failures.
+    let backoff: Backoff
+    let board: ClockBoard
+    let logger: Logger
+
+    /// - Parameter work: works on until it fails, and says each time that it has succeeded.
+    func run(_ work: (_ succeeded: () -> Void) async throws -> Void) async {
+        var backoff = backoff
+        var random = SystemRandomNumberGenerator()
+        while !Task.isCancelled {
+            do {
+                try await work {
+                    backoff.reset()
+                    board.succeeded(name)
+                }
+            } catch {
+                if Task.isCancelled { return }
+                board.failed(name, error)
+                let delay = backoff.next(using: &random)
+                logger.warning("\(name) failed", metadata: ["error": "\(error)", "in": "\(delay)"])
+                try? await Task.sleep(for: delay)
+            }
+        }
+    }
+}
