@@ -117,7 +117,7 @@ private struct Reading {
             }
         } else if let contentType, contentType.isAnyEventFormat {
             report(.malformedMessage, "Of the CloudEvents formats only application/cloudevents+json in UTF-8 is read.")
-        } else if contentType?.isJSON ?? true {
+        } else if contentType.map({ $0.isJSON || $0.isUnspecific }) ?? true {
             data = parse(message.body)
             dataBytes = message.body
         }

@@ -15,6 +15,8 @@ public enum DeadLetter {
     public static let routingKey = "x-order-worker-routing-key"
     /// The broker-verified user who published it.
     public static let user = "x-order-worker-user"
+    /// When the worker put it aside, RFC 3339.
+    public static let time = "x-order-worker-time"
     /// The time to live that it had.
     public static let expiration = "x-order-worker-expiration"
     /// Present where the message's own headers were left out, because with these they would not fit into a frame.

@@ -189,6 +189,8 @@ struct EventAttributes {
 
     private mutating func offer(contentType text: String) {
         let value = MediaType(text)
+        // What a library filled in doesn't count against what was said, nor does it say anything.
+        if value.isUnspecific { return }
         if let contentType, contentType.name != value.name { conflict("Two content types of the data differ.") }
         if !value.isJSON { report("The data must be JSON in UTF-8: its content type is another.") }
         contentType = contentType ?? value

@@ -19,6 +19,12 @@ struct JSONParser {
 
     mutating func parse() throws(JSONError) -> [JSONNode] {
         nodes.reserveCapacity(bytes.count / 12 + 8)
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) {
+            throw JSONError("the text begins with a byte order mark, which JSON must not have", at: 0)
+        }
+        if bytes.starts(with: [0xFE, 0xFF]) || bytes.starts(with: [0xFF, 0xFE]) {
+            throw JSONError("the text begins with a byte order mark of UTF-16: JSON is UTF-8", at: 0)
+        }
         skipSpace()
         try value(depth: 0)
         skipSpace()

@@ -25,6 +25,11 @@ struct MediaType: Hashable {
     /// Whether it is a JSON type in UTF-8: `application/json`, `text/json` or one that ends in `+json`.
     var isJSON: Bool { isUTF8 && (name == "application/json" || name == "text/json" || name.hasSuffix("+json")) }
 
+    /// Whether it says nothing of the contents: what client libraries fill in by themselves. JSON may be sent as that.
+    var isUnspecific: Bool {
+        isUTF8 && ["", "text/plain", "application/octet-stream", "binary/octet-stream"].contains(name)
+    }
+
     /// Whether it is a CloudEvent in the JSON format (structured mode).
     var isStructuredEvent: Bool { isUTF8 && name == "application/cloudevents+json" }
 

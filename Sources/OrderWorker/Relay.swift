@@ -60,6 +60,7 @@ struct Relay: Sendable {
         let original = received(delivery.message).message
         var message = DeadLetter.make(original, unreadable, routingKey: delivery.routingKey)
         message.properties.headers[DeadLetter.user] = .string(original.properties.userID ?? "")
+        message.properties.headers[DeadLetter.time] = .string("\(Timestamp.now)")
         message.properties.headers[Self.attemptsHeader] = nil
         message.properties.userID = ownUser
         return OutgoingMessage(exchange: "", routingKey: Topology.deadLetters, isMandatory: true, message: message)

@@ -46,13 +46,19 @@ struct OutcomeLine {
             let type = message.properties.type ?? "?"
             guard let data = Self.data(of: message) else { return type }
             if outcome.isRejection {
-                let sentences = data["violations"].map { $0.elements.compactMap { $0["message"]?.string } } ?? []
-                let message = data["message"]?.string ?? ""
-                let others = sentences.filter { $0 != message }.map { " \($0)" }.joined()
-                return "REJECTED \(data["code"]?.string ?? "?"): \(message)\(others)"
+                let violations = (data["violations"].map { Array($0.elements) } ?? []).map(Self.violation)
+                let sentences = violations.isEmpty ? [data["message"]?.string ?? ""] : violations
+                let separator = sentences[0].hasPrefix("at /") ? " " : ": "
+                return "REJECTED \(data["code"]?.string ?? "?")\(separator)\(sentences.joined(separator: " "))".visible
             }
             return ([type] + Self.totals(of: data).map(\.formatted)).joined(separator: "  ")
         }
+    }
+
+    /// `at /member: sentence`, as `--dry-run` has it.
+    private static func violation(_ value: JSONValue) -> String {
+        let pointer = value["pointer"]?.string ?? ""
+        return (pointer.isEmpty ? "" : "at \(pointer): ") + (value["message"]?.string ?? "")
     }
 
     // MARK: For programs

@@ -46,7 +46,9 @@ enum ConfigurationFile {
                 problems.append("there is no setting '\(key)'")
                 continue
             }
-            if let text = member.value.string {
+            if values[setting] != nil {
+                problems.append("'\(key)' is there twice, in two forms")
+            } else if let text = member.value.string {
                 values[setting] = text
             } else if case .integer = setting.kind, let number = member.value.integer {
                 values[setting] = "\(number)"

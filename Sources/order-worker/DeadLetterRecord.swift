@@ -33,7 +33,7 @@ struct DeadLetterRecord: Sendable, Equatable {
     let routingKey: String?
     /// The publisher that the broker verified; `nil` for none.
     let user: String?
-    /// Known only where the broker put it aside.
+    /// Not known of those that workers before version 0.2 put aside.
     let deadLetteredAt: Date?
     /// What the message says of its own time.
     let sentAt: Date?
@@ -53,7 +53,7 @@ struct DeadLetterRecord: Sendable, Equatable {
             origin = .worker
             self.reason = reason
             routingKey = headers[DeadLetter.routingKey]?.string
-            deadLetteredAt = nil
+            deadLetteredAt = headers[DeadLetter.time]?.string.flatMap(Self.date)
         } else if let death, death.exchange == Topology.commands {
             origin = .broker
             reason = death.reason

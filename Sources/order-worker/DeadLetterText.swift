@@ -7,13 +7,14 @@ internal import OrderContract
 extension DeadLetterRecord {
     /// The heading over ``line``.
     static let heading =
-        "\("#".padded(to: 5)) \("since".padded(to: 20)) \("reason".padded(to: 24)) \("type".padded(to: 22)) "
+        "\("#".padded(to: 5)) \("put aside".padded(to: 20)) \("sent".padded(to: 20)) \("reason".padded(to: 24)) \("type".padded(to: 22)) "
         + "\("id".padded(to: 36)) \("routing key".padded(to: 36)) bytes"
 
     /// A row of the list.
     var line: String {
-        let since = (deadLetteredAt ?? sentAt)?.formatted(.iso8601) ?? ""
-        return "\("\(place)".padded(to: 5)) \(since.padded(to: 20)) \(reason.visible.cut(to: 24).padded(to: 24)) "
+        let aside = (deadLetteredAt?.formatted(.iso8601) ?? "").padded(to: 20)
+        let sent = (sentAt?.formatted(.iso8601) ?? "").padded(to: 20)
+        return "\("\(place)".padded(to: 5)) \(aside) \(sent) \(reason.visible.cut(to: 24).padded(to: 24)) "
             + "\((type ?? "").visible.cut(to: 22).padded(to: 22)) \(id.visible.padded(to: 36)) "
             + "\((routingKey ?? "").visible.padded(to: 36)) \(size)"
     }

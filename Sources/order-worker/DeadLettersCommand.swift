@@ -20,7 +20,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the dead letters from front to back.",
             discussion: """
-                `since` is when the broker put the message aside; where a worker did, it is the message's own time. A \
+                `put aside` is when the broker or a worker did that, `sent` the message's own time. A \
                 message without an id is shown with one made of its contents, body:…, by which the other commands find \
                 it. With --json it prints an object a line: place, reason, by (worker, broker, unknown), id, type, \
                 routingKey, user, deadLetteredAt, sentAt, size.

@@ -9,7 +9,8 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Check configuration, broker, topology, permissions, database and schema, a line each.",
         discussion: """
             Changes nothing, and can be run while workers work. Exit status 1 if something is wrong. With --ready it \
-            only asks the running worker on this machine whether it is ready, as a container's health check does.
+            only asks the running worker on this machine whether it is ready, as a container's health check does: in a \
+            container the one that it runs, wherever that listens, unless --http-host or --http-port is given.
             """)
 
     @Flag(help: "Only ask the running worker's /readyz.") var ready = false
@@ -53,8 +54,12 @@ struct DoctorCommand: AsyncParsableCommand {
     private func askWorker(_ settings: Settings) async throws {
         let answer: Readiness
         do {
+            // In a container the worker may have got its port from options or a file that this process wasn't given.
+            let isNamed = http.host != nil || http.port != nil
+            let address = isNamed ? nil : RunningWorker.address()
             answer = try await ReadinessProbe.ask(
-                host: try settings.text(.httpHost), port: try settings.integer(.httpPort))
+                host: try address?.host ?? settings.text(.httpHost),
+                port: try address?.port ?? settings.integer(.httpPort))
         } catch let error as OperationsError {
             throw Failure(status: .unavailable, message: "\(error.during): \(error.cause).", advice: error.advice)
         }
@@ -92,6 +97,6 @@ struct Examination {
     /// Notes an error of the modules.
     mutating func note(_ subject: String, _ error: any Error) {
         let failure = Failure(error)
-        note(subject, .wrong(failure.message, mend: failure.advice))
+        note(subject, .wrong(Redaction.redacted(failure.message), mend: failure.advice))
     }
 }

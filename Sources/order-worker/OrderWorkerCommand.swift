@@ -1,7 +1,6 @@
 // The command line: what the program can be told to do.
 
 internal import ArgumentParser
-internal import Glibc
 
 @main
 struct OrderWorkerCommand: AsyncParsableCommand {
@@ -35,23 +34,36 @@ struct OrderWorkerCommand: AsyncParsableCommand {
                 try command.run()
             }
             Console.finish()
+            ExitStatus.end(ExitStatus.done.rawValue)
         } catch let error where error is ExitCode || error is ValidationError || exitCode(for: error).isSuccess {
             // A status that was chosen, a mistake on the command line, or a wish for help.
             end(error)
         } catch {
             let failure = Failure(error)
             Console.error(Redaction.redacted("error: \(failure)"))
-            Glibc.exit(failure.status.rawValue)
+            ExitStatus.end(failure.status.rawValue)
         }
     }
 
     /// Help and mistakes on the command line end the process here.
     private static func parseOrEnd() -> any ParsableCommand {
+        let arguments = Array(CommandLine.arguments.dropFirst())
         do {
+            // To the parser any word may follow this one.
+            if arguments.first == "help" { try spellCheck(arguments) }
             return try parseAsRoot()
         } catch {
-            end(error)
+            do {
+                if !exitCode(for: error).isSuccess { try spellCheck(arguments) }
+                end(error)
+            } catch {
+                end(error)
+            }
         }
+    }
+
+    private static func spellCheck(_ arguments: [String]) throws {
+        if let message = MisspeltCommand.message(arguments, root: Self.self) { throw ValidationError(message) }
     }
 
     private static func end(_ error: any Error) -> Never {
@@ -61,6 +73,6 @@ struct OrderWorkerCommand: AsyncParsableCommand {
             if status.isSuccess { Console.print(text) } else { Console.error(Redaction.redacted(text)) }
         }
         Console.finish()
-        Glibc.exit(status.rawValue)
+        ExitStatus.end(status.rawValue)
     }
 }

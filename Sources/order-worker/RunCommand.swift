@@ -100,7 +100,7 @@ struct RunCommand: AsyncParsableCommand {
                     // One wish that comes twice: to the process and to its group, or passed on by a parent as well.
                     if now - first < Self.oneWish { continue }
                     logger.warning("ended at once by a second signal", metadata: ["signal": "\(signal)"])
-                    Glibc.exit(ExitStatus.signal(signal.rawValue))
+                    ExitStatus.end(ExitStatus.signal(signal.rawValue))
                 }
                 first = now
                 logger.notice("asked to stop", metadata: ["signal": "\(signal)"])
@@ -109,7 +109,7 @@ struct RunCommand: AsyncParsableCommand {
                     // Nothing that hangs may keep the process.
                     guard (try? await Task.sleep(for: limit)) != nil else { return }
                     logger.critical("not stopped in time; ended")
-                    Glibc.exit(ExitStatus.trouble.rawValue)
+                    ExitStatus.end(ExitStatus.trouble.rawValue)
                 }
             }
             tasks.cancelAll()

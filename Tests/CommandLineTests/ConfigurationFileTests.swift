@@ -24,7 +24,10 @@ struct ConfigurationFileTests {
             (#"{"drain.timeout": {"x": 1}}"#, "'drain.timeout.x'"), (#"{"partitions": true}"#, "'partitions'"),
             (#"{"partitions": 1.5}"#, "'partitions'"), (#"{"drain": {"timeout": 5}}"#, "'drain.timeout'"),
             (#"{"lanes": null}"#, "'lanes'"), (#"{"lanes": [2]}"#, "'lanes'"),
-            (#"{"lanes": 1, "lanes": 2}"#, "twice"), ("[]", "object"), ("{", "JSON"),
+            (#"{"lanes": 1, "lanes": 2}"#, "twice"),
+            (#"{"amqp.url": "a", "amqp": {"url": "b"}}"#, "'amqp.url' is there twice"),
+            (#"{"drain": {"timeout": "5s"}, "drain.timeout": "5s"}"#, "'drain.timeout' is there twice"),
+            ("\u{FEFF}{}", "byte order mark"), ("[]", "object"), ("{", "JSON"),
         ])
     func refused(text: String, named: String) throws {
         let failure = try #require(throws: Failure.self) { try parse(text) }

@@ -45,6 +45,15 @@ struct OutcomeLineTests {
         #expect(line.outcome.isRejection)
     }
 
+    @Test("It names the member that is wrong, as a dry run does")
+    func member() throws {
+        let line = try line(
+            "command.rejected",
+            #"{"code":"schema_violation","message":"No.","violations":[{"code":"schema_violation","pointer":"/startdate","#
+                + #""message":"Unknown member."},{"pointer":"/x","message":"Nor this."}]}"#)
+        #expect(line.text.hasSuffix("REJECTED schema_violation at /startdate: Unknown member. at /x: Nor this."))
+    }
+
     @Test("An outcome whose data can't be read is shown all the same", arguments: ["", "{", "[]", "null"])
     func unreadable(data: String) throws {
         let line = try line("x.y", data)

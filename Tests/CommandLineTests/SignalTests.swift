@@ -77,7 +77,7 @@ struct SignalTests {
     }
 
     /// The process that another has started.
-    private static func child(of parent: Int32) async throws -> Int32 {
+    static func child(of parent: Int32) async throws -> Int32 {
         for _ in 0..<500 {
             let text = try? String(contentsOfFile: "/proc/\(parent)/task/\(parent)/children", encoding: .utf8)
             if let child = text?.split(separator: " ").first.flatMap({ Int32($0) }) { return child }

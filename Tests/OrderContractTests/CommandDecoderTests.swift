@@ -24,6 +24,19 @@ import Testing
         #expect(command.data == message.body)
     }
 
+    @Test(
+        "JSON sent as text/plain or application/octet-stream, which libraries fill in by themselves, is read",
+        arguments: ["text/plain", "application/octet-stream", "text/plain; charset=UTF-8", "binary/octet-stream", ""])
+    func unspecificType(_ type: String) throws {
+        for var message in [Sample.plain, Sample.binary("cloudEvents:")] {
+            message.properties.contentType = type
+            #expect(try Sample.decode(message).get().command == .settle(Sample.customerID))
+            // Nor does it contradict what was said.
+            message.properties.headers["cloudEvents:datacontenttype"] = "application/json"
+            #expect(try Sample.decode(message).get().command == .settle(Sample.customerID))
+        }
+    }
+
     @Test("The binary mode is read with each prefix", arguments: ["cloudEvents:", "cloudEvents_", "ce-"])
     func binary(_ prefix: String) throws {
         let command = try Sample.decode(Sample.binary(prefix)).get()

@@ -14,8 +14,16 @@ import Testing
         (.malformedMessage, { $0.body = Array("not JSON".utf8) }),
         (.malformedMessage, { $0.body = Array(#"{"customerId":"a","customerId":"a"}"#.utf8) }),
         (.malformedMessage, { $0.body = [0x22, 0xFF, 0x22] }),
-        (.malformedMessage, { $0.properties.contentType = "text/plain" }),
+        (.malformedMessage, { $0.properties.contentType = "text/html" }),
         (.malformedMessage, { $0.properties.contentType = "application/json; charset=utf-16" }),
+        (.malformedMessage, { $0.properties.contentType = "text/plain; charset=iso-8859-1" }),
+        (
+            .malformedMessage,
+            {
+                $0.properties.contentType = "text/plain"
+                $0.body = Array("not JSON".utf8)
+            }
+        ),
         (.malformedMessage, { $0.properties.contentType = "application/cloudevents-batch+json" }),
         (.malformedMessage, { $0.properties.contentType = "application/cloudevents+avro" }),
         (.malformedMessage, { $0.properties.contentEncoding = "gzip" }),
