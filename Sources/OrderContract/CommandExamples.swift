@@ -86,5 +86,7 @@ enum ExampleID {
     static let order = "019aad3c-5e10-7a41-b7c2-44d19e0f5a01"
     static let refund = "019ab2f0-7c88-7d12-a1e4-0b7d52c36f02"
     static let invoice = "019aad3c-5e11-7c55-9a40-6d2e81b73c03"
+    /// The nil UUID, in place of the id of what isn't booked.
+    static let none = "00000000-0000-0000-0000-000000000000"
     static let event = "019aad3c-5e12-70f3-8b19-27c0f4e61d04"
 }

@@ -42,7 +42,8 @@ extension EventType {
             """
         case .invoiceUpdated: Example.openInvoice
         case .invoiceClosed: Example.closedInvoice
-        case .quotePrepared: #""transactions": [\#(Example.order)], "total": {"amount": 282740, "currency": "EUR"}"#
+        case .quotePrepared:
+            #""transactions": [\#(Example.quotedOrder)], "total": {"amount": 282740, "currency": "EUR"}"#
         case .customerSettled: #""events": 2"#
         case .commandRejected:
             """
@@ -76,12 +77,15 @@ private enum Example {
     }
 
     static let order = charge("order", quantity: 25, charged: 344, amount: 282_740)
+    static let quotedOrder = charge("order", id: ExampleID.none, quantity: 25, charged: 344, amount: 282_740)
     static let addition = charge("inventoryAddition", quantity: 2, charged: 344, amount: 22_619)
     static let renewal = charge("renewal", quantity: 25, charged: 365, amount: 300_000)
 
-    private static func charge(_ type: String, quantity: Int, charged: Int, amount: Int) -> String {
+    private static func charge(
+        _ type: String, id: String = ExampleID.order, quantity: Int, charged: Int, amount: Int
+    ) -> String {
         """
-        {"transactionId": "\(ExampleID.order)", "type": "\(type)", "subscriptionId": "\(ExampleID.subscription)",
+        {"transactionId": "\(id)", "type": "\(type)", "subscriptionId": "\(ExampleID.subscription)",
         "certificateType": "ov-ssl", "quantity": \(quantity), "unitPrice": {"amount": 12000, "currency": "EUR"},
         "days": {"charged": \(charged), "term": 365}, "amount": {"amount": \(amount), "currency": "EUR"},
         "at": "2026-11-22T21:35:06Z", "date": "2026-11-22", "bookedOn": "2026-11-22",

@@ -82,7 +82,7 @@ extension EventType {
     ])
 
     private static let transaction = object([
-        .required("transactionId", .text(.uuid)),
+        .required("transactionId", .text(.uuid), "In a quote the nil UUID: nothing is booked."),
         .required("type", .choice(TransactionType.allCases.map(\.rawValue))),
         .required("subscriptionId", .text(.uuid)),
         .optional("certificateType", .text(.catalogID)),

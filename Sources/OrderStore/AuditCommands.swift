@@ -109,7 +109,9 @@ extension Audit {
               AND NOT EXISTS (
                   SELECT FROM inbox i LEFT JOIN \(outcomes) AS o (type, outcome_type, made) USING (type, outcome_type)
                   WHERE i.customer_id = t.customer_id AND i.source = t.command_source AND i.id = t.command_id
-                    AND i.sender IN (c.partner_id, '*') AND (t.type IN ('renewal', 'expiry') OR o.made = t.type))
+                    AND i.sender IN (c.partner_id, '*')
+                    AND (t.type IN ('renewal', 'expiry') OR o.made = t.type
+                         OR o.made = 'refund' AND t.type = 'autoRenewalChange'))
             """),
         AuditCheck(
             "outcome-effect", "What an outcome says was done is there.",

@@ -10,6 +10,9 @@ public struct Identifier<Entity>: Hashable, Comparable, Sendable {
     /// The last eight bytes, big-endian.
     public let low: UInt64
 
+    /// The nil UUID (RFC 9562, 5.9), which names nothing: no id that is made can be this.
+    public static var unassigned: Self { Self(high: 0, low: 0) }
+
     /// Creates an id from its sixteen bytes.
     public init(high: UInt64, low: UInt64) {
         self.high = high

@@ -1,7 +1,8 @@
 // The rule of `refund.process`: certificates given back for money, all or nothing.
 
 extension CustomerState {
-    /// Refunds some certificates of one or more of the customer's charges.
+    /// Refunds some certificates of one or more of the customer's charges. A subscription of whose current period nothing is
+    /// left doesn't renew: who was paid back in full isn't charged again.
     func processRefund(
         _ command: ProcessRefund, _ customer: Customer, _ context: DecisionContext,
         _ identifiers: inout IdentifierSource
@@ -34,6 +35,12 @@ extension CustomerState {
             take(refund, index, from: &changed, &violations)
         }
         if let rejection = Rejection(violations) { throw rejection }
+        for index in changed.indices where changed[index].isPaidBack && changed[index].autoRenewal {
+            changed[index].autoRenewal = false
+            transactions.append(
+                context.change(
+                    .autoRenewalChange, of: changed[index], reseller: customer.resellerID, &identifiers))
+        }
         return Decision(
             subscriptions: changed, transactions: transactions, type: .refundProcessed,
             data: .refund(transactions, changed, reason: command.reason))
@@ -101,4 +108,9 @@ extension CustomerState {
         subscription.inventory[type] = quantity < held ? held - quantity : nil
         if let position { changed[position] = subscription } else { changed.append(subscription) }
     }
+}
+
+extension Subscription {
+    /// Whether it runs but holds nothing any more.
+    fileprivate var isPaidBack: Bool { state != .expired && inventory.allSatisfy { $0.value == 0 } }
 }

@@ -28,7 +28,8 @@ public struct DaysFraction: Hashable, Sendable {
 
 /// One change of a subscription; one per certificate type where quantities are involved.
 public struct Transaction: Hashable, Sendable {
-    public let id: TransactionID
+    /// Made by the worker; in a quote, where nothing is booked, the nil UUID.
+    public internal(set) var id: TransactionID
     public let customerID: CustomerID
     public let subscriptionID: SubscriptionID
     public let type: TransactionType

@@ -207,9 +207,15 @@ extension Rejection {
 }
 
 extension EventData {
-    /// A quote of `transactions`. Their sum fits: the invoice that would carry them was checked.
+    /// A quote of `transactions`, of which none has an id that could be taken for a booked one. Their sum fits: the invoice
+    /// that would carry them was checked.
     fileprivate static func quote(_ transactions: [Transaction], partner: Partner) -> EventData {
         let total = transactions.reduce(into: Int64(0)) { $0 &+= $1.amount.amount }
-        return .quote(transactions, total: Money(amount: total, currency: partner.currency))
+        let lines = transactions.map { transaction in
+            var line = transaction
+            line.id = .unassigned
+            return line
+        }
+        return .quote(lines, total: Money(amount: total, currency: partner.currency))
     }
 }

@@ -116,7 +116,7 @@ struct EventSample {
         case .refundProcessed: .refund([refund], [subscription(inventory: 23)], reason: "Ordered twice.")
         case .invoiceUpdated: .invoice(invoice(.open, 1, 282_740), [InvoiceLine(order)])
         case .invoiceClosed: .invoice(invoice(.closed, 3, 260_121), [InvoiceLine(order), InvoiceLine(refund)])
-        case .quotePrepared: .quote([order], total: money(282_740))
+        case .quotePrepared: .quote([charge(.order, id: .unassigned, 25, 344, 282_740)], total: money(282_740))
         case .customerSettled: .settled(events: 2)
         case .commandRejected:
             .rejected(
@@ -155,9 +155,12 @@ struct EventSample {
 
     private var order: Transaction { charge(.order, 25, 344, 282_740) }
 
-    private func charge(_ type: TransactionType, _ quantity: Int64, _ days: Int, _ amount: Int64) -> Transaction {
+    private func charge(
+        _ type: TransactionType, id: TransactionID? = nil, _ quantity: Int64, _ days: Int, _ amount: Int64
+    ) -> Transaction {
         transaction(
-            type, quantity: quantity, unitPrice: 12_000, days: DaysFraction(charged: days, term: 365), amount: amount)
+            type, id: id, quantity: quantity, unitPrice: 12_000, days: DaysFraction(charged: days, term: 365),
+            amount: amount)
     }
 
     private var refund: Transaction {

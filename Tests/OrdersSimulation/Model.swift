@@ -175,7 +175,7 @@ struct Model {
         case .createCustomer, .settle: return .done([])
         case .updateCustomer(let update): return decide(update, &account)
         case .orderSubscriptions(let order): return decide(order, &account, today)
-        case .processRefund(let refund): return decide(refund, account, today)
+        case .processRefund(let refund): return decide(refund, &account, today)
         case .addInventory(let add):
             return change(add.subscriptionID, account) { sale, wrong in
                 if sale.state == .suspended { wrong.insert("subscription_suspended") }
@@ -275,7 +275,7 @@ struct Model {
         return .done(entries)
     }
 
-    private func decide(_ refund: ProcessRefund, _ account: Account, _ today: Day) -> Outcome {
+    private func decide(_ refund: ProcessRefund, _ account: inout Account, _ today: Day) -> Outcome {
         var wrong: Set<String> = []
         var entries: [Entry] = []
         var seen: Set<TransactionID> = []
@@ -311,7 +311,18 @@ struct Model {
                 - Self.round(charge.amount * (before + item.quantity), bought)
             entries.append(entry)
         }
-        return wrong.isEmpty ? .done(entries) : .refused(wrong)
+        guard wrong.isEmpty else { return .refused(wrong) }
+        // What is paid back in full doesn't renew.
+        var after = account
+        after.entries += entries
+        for entry in entries {
+            guard let sale = account.sales[entry.subscription], sale.period == entry.period, sale.state != .expired,
+                sale.autoRenewal, inventory(sale, after).isEmpty
+            else { continue }
+            account.sales[sale.id]?.autoRenewal = false
+            entries.append(note(.autoRenewalChange, sale, today))
+        }
+        return .done(entries)
     }
 
     // MARK: Parts of rules

@@ -206,6 +206,54 @@ import Testing
         #expect(world.subscription()?.inventory == ["ov-ssl": 3])
     }
 
+    @Test("Who is paid back in full isn't charged again: auto-renewal goes off with the refund, which shows it")
+    func paidBackInFull() throws {
+        var world = World.withCustomer()
+        world.send(.order(autoRenewal: true, of: ["ov-ssl": 10]), at: "2026-11-10T12:00:00Z")
+        world.send(.renewWith(10), at: "2026-11-10T12:00:00Z")
+        let charge = try #require(world.transactions.first?.id)
+        world.send(.refund([charge: 9]), at: "2026-11-11T12:00:00Z")
+        #expect(world.subscription()?.autoRenewal == true)
+        let quote = world.send(.refund([charge: 1], quoteOnly: true), at: "2026-11-12T12:00:00Z")
+        #expect(world.subscription()?.autoRenewal == true)
+        let event = world.send(.refund([charge: 1]), at: "2026-11-12T12:00:00Z")
+        #expect(event.transactions.map(\.type) == [.refund, .autoRenewalChange])
+        #expect(quote.transactions.map(\.type) == event.transactions.map(\.type))
+        guard case .refund(_, let subscriptions, _) = event.data else { throw Unexpected() }
+        #expect(subscriptions.map(\.autoRenewal) == [false])
+        world.send(.settle(.first), at: "2027-12-01T12:00:00Z", by: .worker)
+        #expect(world.subscription()?.state == .expired)
+        #expect(world.transactions.filter { $0.type == .renewal }.isEmpty)
+    }
+
+    @Test("A refund of an earlier period leaves auto-renewal as it is, and so does one of what has expired")
+    func notPaidBack() throws {
+        var world = World.withCustomer()
+        world.send(.order(1, term: "P1M", autoRenewal: true), at: "2026-11-10T12:00:00Z")
+        world.send(.order(2, term: "P1M"), at: "2026-11-10T12:00:00Z")
+        let charges = world.transactions.map(\.id)
+        for charge in charges {
+            let event = world.send(.refund([charge: 1]), at: "2026-12-10T12:00:00Z")
+            #expect(event.transactions.map(\.type) == [.refund])
+        }
+        #expect(world.subscription(1)?.autoRenewal == true && world.subscription(2)?.state == .expired)
+    }
+
+    @Test("Nothing in a quote has an id that could be taken for a booked one")
+    func quotedIDs() throws {
+        var (world, charge) = try Self.world()
+        for command in [
+            .refund([charge: 1], quoteOnly: true), .order(2, of: ["ov-ssl": 1, "ev-ssl": 1], quoteOnly: true),
+            .add([CertificateQuantity(certificateType: "ov-ssl", quantity: 1)], quoteOnly: true),
+        ] as [Command] {
+            let quote = world.send(command, at: "2026-09-26T12:00:00Z")
+            #expect(quote.type == .quotePrepared && quote.transactions.allSatisfy { $0.id == .unassigned })
+        }
+        #expect(
+            world.send(.refund([.unassigned: 1]), at: "2026-09-26T12:00:00Z").violations
+                == ["transaction_unknown /refunds/0/transactionId"])
+    }
+
     @Test("A refund after the invoice closed goes on the next one, which may become a credit note")
     func afterClosing() throws {
         var (world, charge) = try Self.world()
