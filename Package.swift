@@ -105,7 +105,8 @@ let package = Package(
             name: "Promises", dependencies: ["CRabbitMQ", "AMQP", "Orders", "OrderContract"],
             path: "Tests/Fuzzing/Promises", swiftSettings: settings),
         .testTarget(
-            name: "OrderContractTests", dependencies: ["OrderContract", "Promises"], exclude: ["Released"],
+            name: "OrderContractTests", dependencies: ["OrderContract", "OrdersSimulation", "Promises"],
+            exclude: ["Released"],
             swiftSettings: settings),
         .testTarget(
             name: "OrderStoreTests",

@@ -10,6 +10,12 @@ public enum EventEncoder {
         writer.object { writer in
             writer.member("customerId", event.customerID.description)
             writer.member("sequence", event.sequence)
+            if let part = event.part {
+                writer.member("part") { writer in
+                    writer.member("number", Int64(part.number))
+                    writer.member("of", Int64(part.count))
+                }
+            }
             write(event.data, &writer)
         }
         return writer.bytes
@@ -160,13 +166,32 @@ public enum EventEncoder {
     ) {
         writer.member("code", rejection.code.rawValue)
         writer.member("message", rejection.message)
-        writer.member("violations", rejection.violations, write)
+        let listed = listed(rejection.violations)
+        writer.member("violations", listed, write)
+        if listed.count < rejection.violations.count {
+            writer.member("violationsOmitted", Int64(rejection.violations.count - listed.count))
+        }
         writer.member("command") { writer in
             // What couldn't be read of the message is empty.
             writer.member("id", ifPresent: key.id.isEmpty ? nil : key.id)
             writer.member("source", ifPresent: key.source.isEmpty ? nil : key.source)
             writer.member("type", ifPresent: type.isEmpty ? nil : type)
         }
+    }
+
+    /// What the violations in an event may take as JSON, in bytes.
+    private static let maximumViolationsSize = 240 * 1024
+
+    /// The first of the violations, as many as an event has room for; at least one.
+    private static func listed(_ violations: [Violation]) -> [Violation] {
+        // No code, pointer or sentence of a rule is as long as that.
+        if violations.count * 1024 <= maximumViolationsSize { return violations }
+        var writer = JSONWriter()
+        for (index, violation) in violations.enumerated() {
+            write(&writer, violation)
+            if writer.bytes.count > maximumViolationsSize { return Array(violations.prefix(max(1, index))) }
+        }
+        return violations
     }
 
     static func write(_ writer: inout JSONWriter, _ violation: Violation) {

@@ -49,8 +49,14 @@ extension EventType {
                 .required(
                     "sequence", .integer(0...Int64.max),
                     "Counts the customer's events from 1 without gaps; 0 in refusals of messages that belong to none."),
+                .optional("part", part, "Only where it takes several events, one after the other, to tell all."),
             ] + members)
     }
+
+    private static let part = object([
+        .required("number", .integer(1...Int64.max), "From 1. A command that comes again is answered with the first."),
+        .required("of", .integer(1...Int64.max), "How many there are."),
+    ])
 
     private static func object(_ members: [ObjectSchema.Member]) -> Schema {
         .object(ObjectSchema(isOpen: true, members))
@@ -182,7 +188,8 @@ extension EventType {
                     .required("code", .text(.code)),
                     .required("pointer", .text(.any), "A JSON pointer into the command's data."),
                     .required("message", .text(.any)),
-                ])), "Every rule that the command breaks."),
+                ])), "Every rule that the command breaks, as far as an event has room."),
+        .optional("violationsOmitted", .integer(1...Int64.max), "How many more there are, where not all are listed."),
         .required(
             "command",
             object([

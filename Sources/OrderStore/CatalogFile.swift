@@ -146,6 +146,12 @@ public struct CatalogFile: Decodable, Sendable, Equatable {
         for product in products {
             try Self.requireID(product.id, "product")
             try Self.requireApart(product.certificateTypes, "product '\(product.id)': certificate type")
+            // A subscription's events tell all that it holds, and none may be larger than 256 KiB.
+            guard Set(product.certificateTypes.map(\.name)).count <= Orders.Product.maximumCertificateTypes else {
+                throw .catalog(
+                    "product '\(product.id)': it has more than \(Orders.Product.maximumCertificateTypes) certificate types"
+                )
+            }
             try Self.requireApart(product.terms, "product '\(product.id)': term")
             for type in product.certificateTypes {
                 try Self.requireID(type.name, "product '\(product.id)': certificate type")

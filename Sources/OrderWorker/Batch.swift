@@ -120,13 +120,16 @@ struct Batch: Sendable {
         let causes = Dictionary(admitted.map { ($0.envelope.key, $0.command) }, uniquingKeysWith: { _, last in last })
         let partitions = Dictionary(
             commands.map { ($0.decoded.command.customerID, $0.partition) }, uniquingKeysWith: { first, _ in first })
+        var command: ReceivedCommand?
         return events.compactMap { event in
             guard let data = stored[event.id] else { return nil }
-            let asker = askers[event.id]?.decoded
+            // Further parts go where the first one went.
+            if event.part.map({ $0.number == 1 }) ?? true { command = askers[event.id] }
+            let asker = command?.decoded
             return OutboxEntry(
                 partition: partitions[event.customerID] ?? 0, event: data, replyTo: asker?.replyTo,
                 correlationID: asker?.correlationID,
-                trace: (askers[event.id] ?? causes[event.cause])?.trace
+                trace: (command ?? causes[event.cause])?.trace
                     ?? TraceContext(traceparent: nil, tracestate: nil))
         }
     }

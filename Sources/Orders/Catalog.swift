@@ -29,6 +29,9 @@ public struct Partner: Hashable, Sendable {
 
 /// What subscriptions are for.
 public struct Product: Hashable, Sendable {
+    /// How many certificate types a product may have, so that what a subscription holds can be told in one event.
+    public static let maximumCertificateTypes = 500
+
     public let id: String
     public let name: String
     /// When each certificate type is sold; ranges that don't overlap.

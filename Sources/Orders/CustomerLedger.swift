@@ -150,9 +150,24 @@ struct CustomerLedger {
 
     // MARK: Announcing
 
-    /// Makes the customer's next event.
+    /// Makes the customer's next event, or as many as it takes to tell something large.
+    ///
+    /// - Returns: the first of them.
     mutating func announce(
         _ type: EventType, _ data: EventData, cause: CommandKey, _ stamp: inout Stamp
+    ) -> Event {
+        let parts = data.parts
+        guard parts.count > 1 else { return announce(type, data, part: nil, cause: cause, &stamp) }
+        let first = announce(type, parts[0], part: EventPart(number: 1, count: parts.count), cause: cause, &stamp)
+        for index in parts.indices.dropFirst() {
+            let part = EventPart(number: index + 1, count: parts.count)
+            _ = announce(type, parts[index], part: part, cause: cause, &stamp)
+        }
+        return first
+    }
+
+    private mutating func announce(
+        _ type: EventType, _ data: EventData, part: EventPart?, cause: CommandKey, _ stamp: inout Stamp
     ) -> Event {
         let sequence = (state.customer?.sequence).map { $0 + 1 } ?? 0
         if state.customer != nil {
@@ -161,7 +176,7 @@ struct CustomerLedger {
         }
         let event = Event(
             id: stamp.identifiers.next(at: stamp.now), type: type, customerID: state.id, sequence: sequence,
-            time: stamp.now, data: data.telling(sequenceOf: state.customer), cause: cause)
+            time: stamp.now, data: data.telling(sequenceOf: state.customer), cause: cause, part: part)
         events.append(event)
         return event
     }

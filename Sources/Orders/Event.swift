@@ -47,13 +47,16 @@ public struct Event: Hashable, Sendable {
     public let sequence: Int64
     /// When it was decided.
     public let time: Timestamp
+    /// Which part it is of what is too large for one event; the parts follow on each other in the customer's sequence. nil of
+    /// what is whole.
+    public let part: EventPart?
     public let data: EventData
     /// The command that caused it, the last one where there were several.
     public let cause: CommandKey
 
     public init(
         id: EventID, type: EventType, customerID: CustomerID, sequence: Int64, time: Timestamp, data: EventData,
-        cause: CommandKey
+        cause: CommandKey, part: EventPart? = nil
     ) {
         self.id = id
         self.type = type
@@ -62,5 +65,6 @@ public struct Event: Hashable, Sendable {
         self.time = time
         self.data = data
         self.cause = cause
+        self.part = part
     }
 }

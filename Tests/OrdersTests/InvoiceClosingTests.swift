@@ -24,6 +24,36 @@ import Testing
         #expect(world.events.filter { $0.type == .invoiceUpdated }.count == 2)
     }
 
+    @Test("An invoice of more than 500 lines is told in parts, each an event of its own")
+    func parts() {
+        var world = World.withCustomer()
+        let items = { (first: Int) in
+            (0..<100).map { OrderSubscriptions.Item.item(first + $0, of: ["ov-ssl": 1, "ev-ssl": 2]) }
+        }
+        for first in [1, 101, 201] {
+            world.send(.orderAll(items(first)), at: "2026-11-10T12:00:00Z")
+        }
+        world.send(
+            [
+                (.orderAll(items(301)), "2026-11-11T12:00:00Z", .user("acme-app")),
+                (.orderAll(items(401)), "2026-11-11T12:00:00Z", .user("acme-app")),
+                (.orderAll(items(501)), "2026-11-11T12:00:00Z", .user("acme-app")),
+            ], now: "2026-11-11T12:00:00Z")
+        world.send(.settle(.first), at: "2026-12-01T12:00:00Z", by: .worker)
+        let told = world.events.compactMap { event -> String? in
+            guard case .invoice(let invoice, let lines) = event.data else { return nil }
+            let part = event.part.map { "\($0.number) of \($0.count)" } ?? "whole"
+            return "\(event.type.rawValue) \(invoice.version) \(part): \(lines.count)"
+        }
+        #expect(
+            told == [
+                "invoice.updated 1 whole: 200", "invoice.updated 2 whole: 200", "invoice.updated 3 whole: 200",
+                "invoice.updated 4 1 of 2: 500", "invoice.updated 4 2 of 2: 100", "invoice.closed 5 1 of 3: 500",
+                "invoice.closed 5 2 of 3: 500", "invoice.closed 5 3 of 3: 200",
+            ])
+        #expect(world.events.map(\.sequence) == (1...Int64(world.events.count)).map(\.self))
+    }
+
     @Test("A month without a line has no invoice")
     func emptyMonths() {
         var world = World.withCustomer()
