@@ -1,6 +1,7 @@
 // Why the operator's pages can't be served.
 
 internal import NIOCore
+internal import NIOPosix
 internal import SystemPackage
 
 /// An error of the pages' server.
@@ -48,7 +49,9 @@ public struct OperationsError: Error, Sendable, Hashable, CustomStringConvertibl
 extension OperationsError {
     /// What the system said, without where in the library it said it.
     static func cause(_ error: any Error) -> String {
-        (error as? IOError).map { "\($0.systemError)" } ?? "\(error)"
+        // Of a host's addresses the first one's.
+        if let first = (error as? NIOConnectionError)?.connectionErrors.first { return cause(first.error) }
+        return (error as? IOError).map { "\($0.systemError)" } ?? "\(error)"
     }
 }
 

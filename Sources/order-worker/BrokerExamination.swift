@@ -38,14 +38,38 @@ struct BrokerExamination {
             for difference in differences {
                 examination.note("topology", .wrong(difference, mend: "order-worker topology apply"))
             }
+            await examineManagement(topology, &examination)
             if !differences.isEmpty { return }
-            examination.note("topology", .fine("\(topology.partitions) partitions; bindings can't be read over AMQP"))
+            examination.note("topology", .fine("\(topology.partitions) partitions"))
         } catch {
             examination.note("topology", error)
             return
         }
         await examinePermissions(connection, &examination)
         await examineDeadLetters(connection, &examination)
+    }
+
+    /// What only the management API shows.
+    private func examineManagement(_ topology: Topology, _ examination: inout Examination) async {
+        do {
+            guard let differences = try await settings.managementDifferences(topology) else {
+                examination.note("policies", .remark(Settings.managementUnseen))
+                return
+            }
+            for difference in differences.bindings {
+                examination.note(
+                    "bindings",
+                    .wrong(difference, mend: "order-worker topology apply; and remove what others have bound"))
+            }
+            for difference in differences.policies {
+                examination.note(
+                    "policies", .wrong(difference.text, mend: "change the policy \(difference.policy), or its pattern"))
+            }
+            if differences.bindings.isEmpty { examination.note("bindings", .fine("are as they should be")) }
+            if differences.policies.isEmpty { examination.note("policies", .fine("none changes what was declared")) }
+        } catch {
+            examination.note("policies", .remark("couldn't be seen: \(Failure(error).message)"))
+        }
     }
 
     /// Commands that change nothing, but for which the broker checks the permissions that a worker needs.
@@ -84,6 +108,13 @@ struct BrokerExamination {
         } catch {
             return examination.note("commands", error)
         }
+        if depths.unrouted > 0 {
+            examination.note(
+                "unrouted",
+                .wrong(
+                    "\(depths.unrouted) commands wait in \(Topology.unrouted) for a partition's queue that was missing",
+                    mend: "order-worker topology apply; a running worker then sends them on"))
+        }
         if depths.dead > 0 {
             examination.note("dead letters", .remark("\(depths.dead) in \(Topology.deadLetters)"))
         }
@@ -94,6 +125,7 @@ struct BrokerExamination {
 
     private struct QueueDepths {
         var dead = 0
+        var unrouted = 0
         var waiting = 0
         var unserved = 0
     }
@@ -101,6 +133,7 @@ struct BrokerExamination {
     private func measure(_ connection: TopologyConnection) async throws -> QueueDepths {
         var depths = QueueDepths()
         depths.dead = try await connection.depth(ofQueue: Topology.deadLetters)?.messages ?? 0
+        depths.unrouted = try await connection.depth(ofQueue: Topology.unrouted)?.messages ?? 0
         for partition in 0..<partitions {
             let depth = try await connection.depth(ofQueue: Topology.queue(partition: partition))
             depths.waiting += depth?.messages ?? 0

@@ -57,7 +57,11 @@ struct BrokerOptions: ParsableArguments, SettingOptions {
     @Option(name: Setting.amqpURLFile.name, help: Setting.amqpURLFile.help) var urlFile: String?
     @Option(name: Setting.amqpPasswordFile.name, help: Setting.amqpPasswordFile.help) var passwordFile: String?
 
-    var given: [Setting: String?] { [.amqpURL: url, .amqpURLFile: urlFile, .amqpPasswordFile: passwordFile] }
+    @Option(name: Setting.managementURL.name, help: Setting.managementURL.help) var managementURL: String?
+
+    var given: [Setting: String?] {
+        [.amqpURL: url, .amqpURLFile: urlFile, .amqpPasswordFile: passwordFile, .managementURL: managementURL]
+    }
 }
 
 struct DatabaseOptions: ParsableArguments, SettingOptions {

@@ -124,7 +124,8 @@ enum ConnectionText {
         return "\(text)\(text.contains("?") ? "&" : "?")password=\(encoded(password))"
     }
 
-    private static func encoded(_ text: String) -> String {
+    /// With everything as %XX that isn't plain in a URL.
+    static func encoded(_ text: String) -> String {
         let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~".utf8)
         return text.utf8.map { byte in
             plain.contains(byte)

@@ -99,6 +99,7 @@ extension Settings {
     /// Has `body` go through the dead letters. What it doesn't remove is in its old place afterwards.
     func withDeadLetters<Value>(_ body: (inout DeadLetterBrowser) async throws -> Value) async throws -> Value {
         let configuration = try amqp()
+        try await refuseHazardousLook()
         let users = Set(configuration.addresses.map(\.user))
         guard let user = users.first, users.count == 1 else {
             throw Failure(
@@ -122,6 +123,16 @@ extension Settings {
             if case .success = result { try await Self.waitForReturn(of: left, on: topology) }
             return try result.get()
         }
+    }
+
+    /// Each look is a delivery: a policy that lowers the delivery limit would have the broker throw the dead letters away.
+    private func refuseHazardousLook() async throws {
+        // Where policies can't be seen, the doctor says so.
+        guard let management = try management(), let policies = try? await management.policies() else { return }
+        guard let hazard = Topology.hazardOfLooking(by: policies) else { return }
+        throw Failure(
+            status: .refused, message: "The dead letters aren't looked at: \(hazard.text)",
+            advice: "Change the policy \(hazard.policy), or give \(Topology.deadLetters) one of a higher priority.")
     }
 
     /// The broker gives back a moment after the connection has closed: what is run next should find it all.

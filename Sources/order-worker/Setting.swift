@@ -5,6 +5,7 @@ enum Setting: String, CaseIterable, Sendable {
     case amqpURL = "amqp.url"
     case amqpURLFile = "amqp.url.file"
     case amqpPasswordFile = "amqp.password.file"
+    case managementURL = "rabbitmq.management.url"
     case databaseURL = "database.url"
     case databaseURLFile = "database.url.file"
     case databasePasswordFile = "database.password.file"
@@ -38,6 +39,11 @@ enum Setting: String, CaseIterable, Sendable {
                 isSecret: true)
         case .amqpURLFile: Definition(.text, "File that holds amqp.url.")
         case .amqpPasswordFile: Definition(.text, "File that holds the password, for an amqp.url without one.")
+        case .managementURL:
+            Definition(
+                .text,
+                "RabbitMQ's management API, http://USER:PASSWORD@HOST:15672, by which policies and bindings are checked.",
+                isSecret: true)
         case .databaseURL:
             Definition(
                 .text, "Database: postgresql://USER:PASSWORD@HOST:PORT/NAME, or any libpq connection string.",

@@ -3,6 +3,7 @@
 internal import AMQP
 internal import ArgumentParser
 internal import Logging
+internal import Operations
 internal import OrderStore
 internal import OrderWorker
 internal import PostgreSQL
@@ -51,7 +52,10 @@ struct TopologyCommand: AsyncParsableCommand {
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say what differs. Exit status 1 if anything does.",
-            discussion: "Bindings can't be read over AMQP and aren't compared; `topology apply` makes them anew.")
+            discussion: """
+                Policies and bindings are compared where the settings say how to reach RabbitMQ's management API; they can't \
+                be seen over AMQP.
+                """)
 
         @OptionGroup var partitions: PartitionOptions
         @OptionGroup var broker: BrokerOptions
@@ -61,19 +65,49 @@ struct TopologyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let settings = try common.load(partitions, broker, database, waiting)
-            let differences = try await settings.withTopologyConnection { broker in
+            let (topology, declared) = try await settings.withTopologyConnection { broker in
                 let stored = try await settings.storedPartitions()
                 let topology = Topology(partitions: stored ?? settings.partitions ?? Settings.standardPartitions)
-                return try await settings.partitionDifference(stored: stored) + topology.check(on: broker)
+                let differences = try await settings.partitionDifference(stored: stored) + topology.check(on: broker)
+                return (topology, differences)
             }
-            for line in differences { Console.print(line) }
-            if !differences.isEmpty { throw ExitCode(ExitStatus.refused.rawValue) }
-            Console.print("The exchanges and queues are as they should be. Bindings can't be read over AMQP.")
+            var (shown, unseen) = (Settings.ManagementDifferences?.none, Settings.managementUnseen)
+            do {
+                shown = try await settings.managementDifferences(topology)
+            } catch let error as OperationsError {
+                unseen = "Bindings and policies couldn't be seen: \(error.during): \(error.cause)."
+            }
+            for line in declared { Console.print(line) }
+            for line in shown?.lines ?? [] { Console.print(line) }
+            if !declared.isEmpty || shown?.lines.isEmpty == false { throw ExitCode(ExitStatus.refused.rawValue) }
+            let kinds = shown == nil ? "exchanges and queues" : "exchanges, queues, bindings and policies"
+            Console.print("The \(kinds) are as they should be.")
+            if shown == nil { Console.print(unseen) }
         }
     }
 }
 
 extension Settings {
+    static let managementUnseen =
+        "Bindings and policies couldn't be seen: set RABBITMQ_MANAGEMENT_URL to the broker's management API."
+
+    /// What the management API shows of the topology that should not be.
+    struct ManagementDifferences {
+        /// Bindings that are missing or lead elsewhere.
+        var bindings: [String]
+        var policies: [PolicyDifference]
+
+        var lines: [String] { bindings + policies.map(\.text) }
+    }
+
+    /// What differs by the management API; nil where the settings don't say where it is.
+    func managementDifferences(_ topology: Topology) async throws -> ManagementDifferences? {
+        guard let management = try management() else { return nil }
+        return ManagementDifferences(
+            bindings: topology.differences(in: try await management.bindings()),
+            policies: topology.differences(by: try await management.policies()))
+    }
+
     /// How many partitions are made where nothing says how many.
     static let standardPartitions = 8
 

@@ -1,0 +1,112 @@
+// What only the broker's management API shows: policies and bindings.
+
+internal import AMQP
+internal import FoundationEssentials
+internal import Operations
+internal import OrderWorker
+
+/// Asks the management API of the broker about the virtual host that commands go through.
+struct BrokerManagement {
+    /// Where it is, and who asks.
+    struct Address {
+        let host: String
+        let port: Int
+        let authorization: String
+    }
+
+    let address: Address
+    let virtualHost: String
+
+    /// The policies of the virtual host and the operators'.
+    func policies() async throws -> [BrokerPolicy] {
+        let own: [Policy] = try await get("policies/\(ConnectionText.encoded(virtualHost))")
+        let operators: [Policy] = try await get("operator-policies/\(ConnectionText.encoded(virtualHost))")
+        return own.map { $0.policy(isOperators: false) } + operators.map { $0.policy(isOperators: true) }
+    }
+
+    /// The bindings of the virtual host, but for those of the exchange without a name.
+    func bindings() async throws -> [BrokerBinding] {
+        let all: [Binding] = try await get("bindings/\(ConnectionText.encoded(virtualHost))")
+        return all.filter { !$0.source.isEmpty }.map { binding in
+            BrokerBinding(
+                source: binding.source, destination: binding.destination,
+                isToExchange: binding.destinationType == "exchange", routingKey: binding.routingKey)
+        }
+    }
+
+    private func get<Value: Decodable>(_ path: String) async throws -> Value {
+        let answer = try await HTTPQuestion.get(
+            host: address.host, port: address.port, path: "/api/\(path)", authorization: address.authorization)
+        guard answer.status == 200 else {
+            throw OperationsError(
+                code: .noAnswer, during: "asking the broker's management API about \(path.prefix { $0 != "/" })",
+                cause: "it answers with status \(answer.status)")
+        }
+        return try JSONDecoder().decode(Value.self, from: Data(answer.body.utf8))
+    }
+
+    private struct Policy: Decodable {
+        let name: String
+        let pattern: String
+        let priority: Int?
+        let appliesTo: String?
+        let definition: [String: Limit]
+
+        enum CodingKeys: String, CodingKey {
+            case name, pattern, priority, definition
+            case appliesTo = "apply-to"
+        }
+
+        func policy(isOperators: Bool) -> BrokerPolicy {
+            BrokerPolicy(
+                name: name, pattern: pattern, appliesTo: appliesTo ?? "all", priority: priority ?? 0,
+                isOperators: isOperators, limits: definition.compactMapValues(\.number))
+        }
+    }
+
+    /// Any value, of which only a whole number counts.
+    private struct Limit: Decodable {
+        let number: Int64?
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            number = try? value.decode(Int64.self)
+        }
+    }
+
+    private struct Binding: Decodable {
+        let source: String
+        let destination: String
+        let destinationType: String
+        let routingKey: String
+
+        enum CodingKeys: String, CodingKey {
+            case source, destination
+            case destinationType = "destination_type"
+            case routingKey = "routing_key"
+        }
+    }
+}
+
+extension Settings {
+    /// The broker's management API; nil where the settings don't say where it is.
+    ///
+    /// - Throws: ``Failure``, which never shows the URL.
+    func management() throws -> BrokerManagement? {
+        guard entries[.managementURL] != nil else { return nil }
+        let text = try text(.managementURL)
+        guard let parts = URLComponents(string: text), parts.scheme == "http", let host = parts.host, !host.isEmpty,
+            let user = parts.user, let password = parts.password
+        else {
+            throw Failure(
+                status: .configuration, message: "\(Setting.managementURL.environmentVariable) can't be used.",
+                advice: "Write it as http://user:password@host:15672, with special characters as %XX.")
+        }
+        let login = Data("\(user):\(password)".utf8).base64EncodedString()
+        return BrokerManagement(
+            address: BrokerManagement.Address(
+                host: host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host, port: parts.port ?? 15_672,
+                authorization: "Basic \(login)"),
+            virtualHost: try amqp().addresses.first?.virtualHost ?? "/")
+    }
+}
