@@ -9,15 +9,6 @@ public enum ReportKind: String, CaseIterable, Sendable {
     case invoices
     case subscriptions
     case upcoming
-
-    public var columns: [ReportColumn] {
-        switch self {
-        case .transactions: Self.transactionColumns
-        case .invoices: Self.invoiceColumns
-        case .subscriptions: Self.subscriptionColumns
-        case .upcoming: Self.upcomingColumns
-        }
-    }
 }
 
 /// Reads reports, however long, in bounded memory.
@@ -28,6 +19,31 @@ public struct Report: Sendable {
     public init(_ kind: ReportKind, _ filter: ReportFilter = ReportFilter()) {
         self.kind = kind
         self.filter = filter
+    }
+
+    /// What the filter names and there isn't, each in a sentence; empty where everything is known.
+    public nonisolated(nonsending) func unknownNames(on connection: Connection) async throws(StoreError) -> [String] {
+        let statement = Statement(
+            name: "report names",
+            """
+            SELECT $1::uuid IS NULL OR EXISTS (SELECT FROM customers WHERE customer_id = $1),
+                   $2::text IS NULL OR EXISTS (SELECT FROM resellers WHERE reseller_id = $2
+                                               AND ($3::text IS NULL OR partner_id = $3)),
+                   $3::text IS NULL OR EXISTS (SELECT FROM partners WHERE partner_id = $3)
+            """, Array(parameters.prefix(3)))
+        do {
+            let row = try await connection.query(statement).first
+            let partner = filter.partner.map { " of the partner '\($0)'" } ?? ""
+            return try [
+                (0, filter.customer.map { "There is no customer \($0)." }),
+                (1, filter.reseller.map { "There is no reseller '\($0)'\(partner)." }),
+                (2, filter.partner.map { "There is no partner '\($0)'." }),
+            ].compactMap { column, sentence in try row?.bool(.index(column)) == false ? sentence : nil }
+        } catch let error as PostgreSQLError {
+            throw StoreError(error, during: "reporting \(kind.rawValue)")
+        } catch {
+            throw StoreError(.unreadableRow, during: "reporting \(kind.rawValue)", detail: "\(error)", advice: "")
+        }
     }
 
     /// Hands the rows to `body`, some at a time; each has a value for every one of ``ReportKind/columns``.
@@ -53,37 +69,47 @@ public struct Report: Sendable {
 
     // MARK: Statements
 
-    private var statement: Statement {
-        let parameters: [Parameter] = [
+    private var parameters: [Parameter] {
+        [
             .uuid(filter.customer.map { ($0.high, $0.low) }), .text(filter.reseller), .text(filter.partner),
             .date(filter.from?.days), .date(filter.to?.days),
         ]
-        let sql =
-            switch kind {
-            case .transactions: Self.transactions
-            case .invoices: Self.invoices
-            case .subscriptions, .upcoming: Self.subscriptions
-            }
-        return Statement(name: "report \(kind.rawValue)", sql, parameters)
     }
 
-    /// The reseller is the one that managed the customer at the time.
+    private var statement: Statement {
+        switch kind {
+        case .transactions:
+            let day = filter.isByBooking ? "t.booked_on" : "t.date"
+            return Statement(
+                name: "report transactions by \(day)", Self.transactions.replacing("DAY", with: day), parameters)
+        case .invoices: return Statement(name: "report invoices", Self.invoices, parameters)
+        case .subscriptions, .upcoming:
+            return Statement(name: "report subscriptions", Self.subscriptions, parameters)
+        }
+    }
+
+    /// The reseller is the one of the charge. The total is that of all the lines that one command made.
     private static let transactions = """
-        SELECT t.date, t.at, c.partner_id, t.customer_id, c.company_name, t.reseller_id, r.name, t.subscription_id,
-               t.product, t.certificate_type, t.type, t.quantity, t.unit_price, t.amount, t.currency, t.days_charged,
-               t.days_term, t.publisher, t.command_source, t.command_id, t.transaction_id, t.reverses, t.invoice_id
+        SELECT t.date, t.booked_on, t.at, c.partner_id, t.customer_id, c.company_name, t.reseller_id, r.name, t.product,
+               p.name, t.subscription_id, t.transaction_id, t.type, t.certificate_type, t.quantity, t.currency,
+               t.unit_price,
+               (sum(t.amount) OVER (PARTITION BY t.customer_id, t.publisher, t.command_source, t.command_id))::bigint,
+               t.amount, t.days_charged, t.days_term, t.refundable_until, t.publisher, t.command_source, t.command_id,
+               t.reverses, t.invoice_id
         FROM transactions t JOIN customers c USING (customer_id)
+        LEFT JOIN products p ON p.product = t.product
         LEFT JOIN resellers r ON r.partner_id = c.partner_id AND r.reseller_id = t.reseller_id
         WHERE ($1::uuid IS NULL OR t.customer_id = $1) AND ($2::text IS NULL OR t.reseller_id = $2)
           AND ($3::text IS NULL OR c.partner_id = $3)
-          AND ($4::date IS NULL OR t.date >= $4) AND ($5::date IS NULL OR t.date <= $5)
-        ORDER BY t.date, t.at, t.customer_id, t.transaction_id
+          AND ($4::date IS NULL OR DAY >= $4) AND ($5::date IS NULL OR DAY <= $5)
+        ORDER BY DAY, t.date, t.at, t.customer_id, t.transaction_id
         """
 
-    /// The invoices whose month has a day in common with the dates.
+    /// The invoices whose month has a day in common with the dates. An open one has no kind yet.
     private static let invoices = """
-        SELECT i.period_start, i.period_end, i.number, i.state, c.partner_id, i.customer_id, c.company_name,
-               c.reseller_id, r.name, coalesce(lines.count, 0), i.total, i.currency, i.version, i.invoice_id
+        SELECT i.period_start, i.period_end, i.period_end, i.kind, i.series, i.number, i.state, c.partner_id,
+               i.customer_id, c.company_name, c.reseller_id, r.name, coalesce(lines.count, 0), i.currency, i.total,
+               i.version, i.invoice_id
         FROM invoices i JOIN customers c USING (customer_id)
         LEFT JOIN resellers r ON r.partner_id = c.partner_id AND r.reseller_id = c.reseller_id
         LEFT JOIN (SELECT customer_id, invoice_id, count(*) AS count FROM transactions
@@ -92,145 +118,62 @@ public struct Report: Sendable {
         WHERE ($1::uuid IS NULL OR i.customer_id = $1) AND ($2::text IS NULL OR c.reseller_id = $2)
           AND ($3::text IS NULL OR c.partner_id = $3)
           AND ($4::date IS NULL OR i.period_end > $4) AND ($5::date IS NULL OR i.period_start <= $5)
-        ORDER BY i.period_start, c.partner_id, i.number NULLS LAST, i.customer_id, i.invoice_id
+        ORDER BY i.period_start, c.partner_id, i.kind, i.number NULLS LAST, i.customer_id, i.invoice_id
         """
 
-    /// A row for each certificate type; the subscriptions whose current period has a day in common with the dates.
+    /// A row for each subscription whose present period has a day in common with the dates. Its cost is that of this
+    /// period, less what was refunded. What it holds and what was done to it are read in one pass each.
     private static let subscriptions = """
-        SELECT c.partner_id, s.customer_id, c.company_name, c.reseller_id, r.name, s.subscription_id, s.product, s.term,
-               s.state, s.original_start, s.period_start, s.period_end, s.auto_renewal, i.certificate_type, i.quantity,
-               i.renewal_quantity
-        FROM subscriptions s JOIN customers c USING (customer_id)
+        SELECT c.partner_id, s.customer_id, c.company_name, c.reseller_id, r.name, s.subscription_id, s.product, p.name,
+               s.term, s.state, done.ordered_on, s.original_start, s.period_start, s.period_end, s.auto_renewal,
+               coalesce(held.items, 0), held.inventory, held.renewal, coalesce(done.currency, partner.currency),
+               coalesce(done.cost, 0), done.at, done.who, done.action
+        FROM subscriptions s JOIN customers c USING (customer_id) JOIN partners partner USING (partner_id)
+        LEFT JOIN products p ON p.product = s.product
         LEFT JOIN resellers r ON r.partner_id = c.partner_id AND r.reseller_id = c.reseller_id
-        LEFT JOIN inventory i ON i.customer_id = s.customer_id AND i.subscription_id = s.subscription_id
-                             AND (i.quantity > 0 OR i.renewal_quantity IS NOT NULL)
+        LEFT JOIN (SELECT customer_id, subscription_id, sum(quantity)::bigint AS items,
+                          string_agg(quantity || ' ' || certificate_type, ', ' ORDER BY certificate_type)
+                              FILTER (WHERE quantity > 0) AS inventory,
+                          string_agg(renewal_quantity || ' ' || certificate_type, ', ' ORDER BY certificate_type)
+                              FILTER (WHERE renewal_quantity IS NOT NULL) AS renewal
+                   FROM inventory WHERE $1::uuid IS NULL OR customer_id = $1
+                   GROUP BY customer_id, subscription_id) AS held USING (customer_id, subscription_id)
+        LEFT JOIN (SELECT t.customer_id, t.subscription_id, min(t.currency) AS currency,
+                          (sum(t.amount) FILTER (WHERE t.period_index = s.period_index))::bigint AS cost,
+                          min(t.date) FILTER (WHERE t.type = 'order') AS ordered_on, max(t.at) AS at,
+                          (array_agg(t.publisher ORDER BY t.at DESC, t.transaction_id DESC))[1] AS who,
+                          (array_agg(t.type ORDER BY t.at DESC, t.transaction_id DESC))[1] AS action
+                   FROM transactions t JOIN subscriptions s USING (customer_id, subscription_id)
+                   WHERE $1::uuid IS NULL OR t.customer_id = $1
+                   GROUP BY t.customer_id, t.subscription_id) AS done USING (customer_id, subscription_id)
         WHERE ($1::uuid IS NULL OR s.customer_id = $1) AND ($2::text IS NULL OR c.reseller_id = $2)
           AND ($3::text IS NULL OR c.partner_id = $3)
           AND ($4::date IS NULL OR s.period_end > $4) AND ($5::date IS NULL OR s.period_start <= $5)
-        ORDER BY s.customer_id, s.subscription_id, i.certificate_type
+        ORDER BY s.customer_id, s.subscription_id
         """
 
     // MARK: Rows
 
     private func read(_ row: Row) throws -> [ReportValue] {
-        var column = ColumnReader(row)
+        var reader = ReportRowReader(row)
         switch kind {
-        case .transactions: return try Self.transaction(&column)
-        case .invoices: return try Self.invoice(&column)
-        case .subscriptions, .upcoming: return try Self.subscription(&column)
+        case .transactions:
+            try reader.take(.date, .date, .time, .text, .id, .text, .text, .text, .text, .text, .id, .id, .text, .text)
+            try reader.take(.integer, .currency, .money, .money, .money)
+            reader.putCurrency()
+            try reader.take(.integer, .integer, .date, .text, .text, .text, .id, .id)
+        case .invoices:
+            try reader.take(
+                .date, .date, .date, .text, .text, .integer, .text, .text, .id, .text, .text, .text, .integer)
+            try reader.take(.currency, .money)
+            reader.putCurrency()
+            try reader.take(.integer, .id)
+        case .subscriptions, .upcoming:
+            try reader.take(.text, .id, .text, .text, .text, .id, .text, .text, .text, .text)
+            try reader.take(.date, .date, .date, .date, .bool, .integer, .text, .text, .currency, .money)
+            reader.putCurrency()
+            try reader.take(.time, .text, .text)
         }
+        return reader.values
     }
-
-    private static func transaction(_ column: inout ColumnReader) throws -> [ReportValue] {
-        var values: [ReportValue] = [.text(try column.date().description), .text(try column.timestamp().description)]
-        values.append(.text(try column.text()))
-        values.append(try column.identifierText())
-        for _ in 0..<3 { values.append(ReportValue(try column.optionalText())) }
-        values.append(try column.identifierText())
-        values.append(.text(try column.text()))
-        values.append(ReportValue(try column.optionalText()))
-        values.append(.text(try column.text()))
-        values.append(ReportValue(try column.optionalInt64()))
-        let unitPrice = try column.optionalInt64()
-        let amount = try column.int64()
-        let currency = try column.value { Currency($0) }
-        values.append(unitPrice.map { .money(Money(amount: $0, currency: currency)) } ?? .absent)
-        values.append(.money(Money(amount: amount, currency: currency)))
-        values.append(.text(currency.code))
-        for _ in 0..<2 { values.append(ReportValue(try column.optionalInt64())) }
-        for _ in 0..<3 { values.append(.text(try column.text())) }
-        for _ in 0..<3 { values.append(try column.identifierText()) }
-        return values
-    }
-
-    private static func invoice(_ column: inout ColumnReader) throws -> [ReportValue] {
-        var values: [ReportValue] = [.text(try column.date().description), .text(try column.date().description)]
-        values.append(ReportValue(try column.optionalInt64()))
-        for _ in 0..<2 { values.append(.text(try column.text())) }
-        values.append(try column.identifierText())
-        for _ in 0..<3 { values.append(ReportValue(try column.optionalText())) }
-        values.append(.integer(try column.int64()))
-        let total = try column.int64()
-        let currency = try column.value { Currency($0) }
-        values += [
-            .money(Money(amount: total, currency: currency)), .text(currency.code), .integer(try column.int64()),
-        ]
-        values.append(try column.identifierText())
-        return values
-    }
-
-    private static func subscription(_ column: inout ColumnReader) throws -> [ReportValue] {
-        var values: [ReportValue] = [.text(try column.text()), try column.identifierText()]
-        for _ in 0..<3 { values.append(ReportValue(try column.optionalText())) }
-        values.append(try column.identifierText())
-        for _ in 0..<3 { values.append(.text(try column.text())) }
-        for _ in 0..<3 { values.append(.text(try column.date().description)) }
-        values.append(.bool(try column.bool()))
-        values.append(ReportValue(try column.optionalText()))
-        for _ in 0..<2 { values.append(ReportValue(try column.optionalInt64())) }
-        return values
-    }
-}
-
-extension ColumnReader {
-    /// An id of whatever entity, as text.
-    fileprivate mutating func identifierText() throws(PostgreSQLError) -> ReportValue {
-        let id: EventID? = try optionalIdentifier()
-        return ReportValue(id?.description)
-    }
-}
-
-extension ReportKind {
-    private static let customer = [
-        ReportColumn("customerId", "customer", width: 36), ReportColumn("customerName", "name", width: 24),
-        ReportColumn("resellerId", "reseller", width: 12), ReportColumn("resellerName"),
-    ]
-    static let item = [
-        ReportColumn("subscriptionId", "subscription", width: 36), ReportColumn("product", "product", width: 16),
-        ReportColumn("certificateType", "certificate", width: 12), ReportColumn("action", "action", width: 22),
-        ReportColumn("quantity", "quantity", width: 9), ReportColumn("unitPrice", "unit price", width: 16),
-        ReportColumn("cost", "cost", width: 18), ReportColumn("currency"),
-    ]
-
-    private static let transactionColumns =
-        [
-            ReportColumn("date", "date", width: 10), ReportColumn("time", "time", width: 27),
-            ReportColumn("partnerId", "partner", width: 12),
-        ] + customer + item
-        + [
-            ReportColumn("daysCharged"), ReportColumn("daysOfTerm"), ReportColumn("who", "who", width: 16),
-            ReportColumn("commandSource"), ReportColumn("commandId", "command", width: 36),
-            ReportColumn("transactionId", "transaction", width: 36), ReportColumn("reverses", "reverses", width: 36),
-            ReportColumn("invoiceId"),
-        ]
-
-    private static let invoiceColumns =
-        [
-            ReportColumn("periodStart", "from", width: 10), ReportColumn("periodEnd", "until", width: 10),
-            ReportColumn("number", "number", width: 10), ReportColumn("state", "state", width: 6),
-            ReportColumn("partnerId", "partner", width: 12),
-        ] + customer
-        + [
-            ReportColumn("lines", "lines", width: 7), ReportColumn("total", "total", width: 18),
-            ReportColumn("currency"), ReportColumn("version"), ReportColumn("invoiceId", "invoice", width: 36),
-        ]
-
-    private static let subscriptionColumns =
-        [ReportColumn("partnerId", "partner", width: 12)] + customer
-        + [
-            ReportColumn("subscriptionId", "subscription", width: 36), ReportColumn("product", "product", width: 16),
-            ReportColumn("term", "term", width: 6), ReportColumn("state", "state", width: 9),
-            ReportColumn("originalStart", "since", width: 10), ReportColumn("periodStart", "from", width: 10),
-            ReportColumn("periodEnd", "until", width: 10), ReportColumn("autoRenewal", "renews", width: 6),
-            ReportColumn("certificateType", "certificate", width: 12), ReportColumn("quantity", "quantity", width: 9),
-            ReportColumn("renewalQuantity", "at renewal", width: 10),
-        ]
-
-    private static let upcomingColumns =
-        [
-            ReportColumn("date", "date", width: 10), ReportColumn("invoiceMonth", "invoice", width: 7),
-            ReportColumn("state", "state", width: 8), ReportColumn("partnerId", "partner", width: 12),
-        ] + customer + item + [
-            ReportColumn("transactionId", "transaction", width: 36), ReportColumn("reason", "why", width: 44),
-        ]
 }

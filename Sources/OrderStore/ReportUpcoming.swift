@@ -75,7 +75,9 @@ extension Report {
             let reseller = customer.resellerID.flatMap { catalog.partners[customer.partnerID]?.resellers[$0] }
             let month = states[customer.id]?.openInvoice?.start
             let lines = (booked[customer.id] ?? []).map { UpcomingLine($0, .booked, month: month ?? $0.date) }
-            return (lines + (expected[customer.id] ?? [])).filter(isAskedFor).map { $0.row(of: customer, reseller) }
+            return (lines + (expected[customer.id] ?? [])).filter(isAskedFor).map {
+                $0.row(of: customer, reseller, productName: catalog.products[$0.product]?.name)
+            }
         }
     }
 
@@ -185,12 +187,13 @@ private struct UpcomingLine {
         return lines
     }
 
-    func row(of customer: Customer, _ reseller: String?) -> [ReportValue] {
+    func row(of customer: Customer, _ reseller: String?, productName: String?) -> [ReportValue] {
         [
             .text(date.description), ReportValue(month.map { String($0.description.prefix(7)) }),
             .text(state.rawValue), .text(customer.partnerID), .text(customer.id.description),
             .text(customer.companyName), ReportValue(customer.resellerID), ReportValue(reseller),
-            .text(subscriptionID.description), .text(product), ReportValue(certificateType), .text(action.rawValue),
+            .text(subscriptionID.description), .text(product), ReportValue(productName), ReportValue(certificateType),
+            .text(action.rawValue),
             ReportValue(quantity), unitPrice.map { .money($0) } ?? .absent, cost.map { .money($0) } ?? .absent,
             ReportValue(cost?.currency.code), ReportValue(transactionID?.description), ReportValue(reason),
         ]

@@ -1,4 +1,4 @@
-// The cells and columns of reports.
+// The cells of reports, and which rows are asked for.
 
 public import Orders
 
@@ -15,22 +15,6 @@ public enum ReportValue: Sendable, Hashable {
     init(_ integer: Int64?) { self = integer.map { .integer($0) } ?? .absent }
 }
 
-/// A report's column.
-public struct ReportColumn: Sendable, Hashable {
-    /// For programs: the member's name in JSON, the column's in CSV.
-    public let name: String
-    /// For people.
-    public let title: String
-    /// Characters in a table; 0 leaves the column out of it.
-    public let width: Int
-
-    init(_ name: String, _ title: String = "", width: Int = 0) {
-        self.name = name
-        self.title = title
-        self.width = width
-    }
-}
-
 /// Which rows a report is to have; nil doesn't restrict.
 public struct ReportFilter: Sendable, Hashable {
     public var customer: CustomerID?
@@ -39,15 +23,18 @@ public struct ReportFilter: Sendable, Hashable {
     /// The first day, and the last one: both count.
     public var from: CalendarDate?
     public var to: CalendarDate?
+    /// Whether the days of transactions are those on which they were booked, rather than those that they are for.
+    public var isByBooking: Bool
 
     public init(
         customer: CustomerID? = nil, reseller: String? = nil, partner: String? = nil, from: CalendarDate? = nil,
-        to: CalendarDate? = nil
+        to: CalendarDate? = nil, isByBooking: Bool = false
     ) {
         self.customer = customer
         self.reseller = reseller
         self.partner = partner
         self.from = from
         self.to = to
+        self.isByBooking = isByBooking
     }
 }

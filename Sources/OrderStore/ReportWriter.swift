@@ -5,9 +5,10 @@ internal import Orders
 
 /// How a report is written.
 public enum ReportFormat: String, CaseIterable, Sendable {
-    /// For people: columns of fixed width, longer values cut.
+    /// For people: columns of fixed width, longer texts cut, sums at the end.
     case table
-    /// RFC 4180 with lines that end in a line feed; amounts in minor units; what is absent is empty.
+    /// RFC 4180 with lines that end in a line feed; amounts in minor units; what is absent is empty. A text that a
+    /// spreadsheet would run as a formula has an apostrophe before it.
     case csv
     /// An array of objects, a line for each; amounts in minor units; what is absent is left out.
     case json
@@ -17,17 +18,21 @@ public enum ReportFormat: String, CaseIterable, Sendable {
 public struct ReportWriter: Sendable {
     private let format: ReportFormat
     private let columns: [ReportColumn]
+    private var table: ReportTable
     private var hasRows = false
 
-    public init(_ format: ReportFormat, columns: [ReportColumn]) {
+    /// - Parameter width: how wide a table may be, in characters: columns that matter less are left out, and named at its
+    ///   end. nil for as wide as it takes.
+    public init(_ format: ReportFormat, columns: [ReportColumn], width: Int? = nil) {
         self.format = format
         self.columns = columns
+        table = ReportTable(columns, width: width)
     }
 
     /// What comes before the rows.
     public func beginning() -> [UInt8] {
         switch format {
-        case .table: Self.line(columns.filter { $0.width > 0 }.map { Self.padded($0.title, to: $0.width) })
+        case .table: Array((table.heading + "\n").utf8)
         case .csv: Array((columns.map(\.name).joined(separator: ",") + "\n").utf8)
         case .json: [UInt8(ascii: "[")]
         }
@@ -37,46 +42,19 @@ public struct ReportWriter: Sendable {
     public mutating func row(_ values: [ReportValue]) -> [UInt8] {
         defer { hasRows = true }
         switch format {
-        case .table:
-            let cells = zip(columns, values).filter { $0.0.width > 0 }
-            return Self.line(cells.map { Self.cell($0.1, width: $0.0.width) })
-        case .csv:
-            return Array((values.map(Self.field).joined(separator: ",") + "\n").utf8)
-        case .json:
-            return Array((hasRows ? ",\n" : "\n").utf8) + object(values)
+        case .table: return Array((table.row(values) + "\n").utf8)
+        case .csv: return Array((values.map(Self.field).joined(separator: ",") + "\n").utf8)
+        case .json: return Array((hasRows ? ",\n" : "\n").utf8) + ReportText.escapedJSON(object(values))
         }
     }
 
     /// What comes after the rows.
     public func end() -> [UInt8] {
-        format == .json ? Array("\n]\n".utf8) : []
-    }
-
-    // MARK: For people
-
-    private static func line(_ cells: [String]) -> [UInt8] {
-        var text = cells.joined(separator: "  ")
-        while text.last == " " { text.removeLast() }
-        return Array((text + "\n").utf8)
-    }
-
-    /// A value in its width; numbers to the right. A name that brings control characters can't move the cursor.
-    private static func cell(_ value: ReportValue, width: Int) -> String {
-        switch value {
-        case .absent: return String(repeating: " ", count: width)
-        case .bool(let bool): return padded(bool ? "yes" : "no", to: width)
-        case .integer(let number): return padded(String(number), to: width, right: true)
-        case .money(let money): return padded(money.formatted, to: width, right: true)
-        case .text(let text):
-            let shown = String(
-                text.map { $0.unicodeScalars.contains { $0.value < 32 || (127...159).contains($0.value) } ? " " : $0 })
-            return padded(shown.count > width ? shown.prefix(width - 1) + "…" : shown, to: width)
+        switch format {
+        case .table: Array(table.footing.map { $0 + "\n" }.joined().utf8)
+        case .csv: []
+        case .json: Array("\n]\n".utf8)
         }
-    }
-
-    private static func padded(_ text: String, to width: Int, right: Bool = false) -> String {
-        let space = String(repeating: " ", count: max(0, width - text.count))
-        return right ? space + text : text + space
     }
 
     // MARK: For programs
@@ -88,10 +66,18 @@ public struct ReportWriter: Sendable {
         case .integer(let number): return String(number)
         case .money(let money): return String(money.amount)
         case .text(let text):
+            let text = harmless(ReportText.visible(text, keepingLineBreaks: true))
             let special: Set<UInt8> = [UInt8(ascii: ","), UInt8(ascii: "\""), 10, 13]
             if !text.utf8.contains(where: special.contains) { return text }
             return "\"" + text.replacing("\"", with: "\"\"") + "\""
         }
+    }
+
+    /// The text with an apostrophe before it if a spreadsheet would take it for a formula (OWASP, "CSV Injection").
+    private static func harmless(_ text: String) -> String {
+        let signs: Set<Unicode.Scalar> = ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]
+        let first = text.unicodeScalars.first { $0 != " " }
+        return first.map(signs.contains) ?? false ? "'" + text : text
     }
 
     private func object(_ values: [ReportValue]) -> [UInt8] {

@@ -27,6 +27,13 @@ enum Console {
         _ = write(Array("\r\(text)\u{1B}[K".utf8), to: 2)
     }
 
+    /// How many characters a line of the terminal has that results go to; `nil` where they go elsewhere.
+    static var width: Int? {
+        guard isatty(1) == 1 else { return nil }
+        var size = winsize()
+        return ioctl(1, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
+    }
+
     /// Asks the system for errors of what was printed that it has kept back, as it does with a file on a network's disk.
     static func finish() {
         // Closing any descriptor of the file tells; the descriptor itself stays, so that no other takes its number.

@@ -12,15 +12,18 @@ struct ReportCommand: AsyncParsableCommand {
         abstract: "Print transactions, invoices, subscriptions, or what the next invoices will hold.",
         discussion: """
             REPORTS
-              transactions   every change of a subscription, by its date; --reseller is the one at the time
+              transactions   every change of a subscription, by its date or by the day on which it was booked; \
+            --reseller is the one at the time; `total` is that of all the lines of one command, `cost` the line's own
               invoices       those whose month has a day in common with the dates, with their totals
-              subscriptions  those whose present period has a day in common with the dates, a row per certificate type
+              subscriptions  those whose present period has a day in common with the dates; `cost` is that of this period
               upcoming       the lines of the open invoices (booked), and what will become of the subscriptions that end \
             up to --to (else the month's end): what renews with the renewal inventories, at the prices that will be in \
             force (expected), what doesn't (dropped) and what expires (expires), with why
 
             Dates are days in the partner's billing zone, times are UTC. Amounts have decimals in a table and are in \
-            minor units in CSV and JSON. The rows are of one moment and are written as they are read: a report of any \
+            minor units in CSV and JSON. A table ends with its sums; on a terminal it is fitted to the width, and names the \
+            columns that it leaves out: CSV and JSON have all. In CSV a text that a spreadsheet would run as a formula has \
+            an apostrophe before it. A partner, reseller or customer that there isn't is an error (status 1). The rows are of one moment and are written as they are read: a report of any \
             length takes the same memory, and stops no worker.
             """)
 
@@ -32,6 +35,10 @@ struct ReportCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The first day.", valueName: "date"), transform: ReportCommand.date) var from:
         CalendarDate?
     @Option(help: ArgumentHelp("The last day.", valueName: "date"), transform: ReportCommand.date) var to: CalendarDate?
+    @Option(help: ArgumentHelp("Which day of a transaction counts: its date, or when it was booked."))
+    var by = ReportDay.date
+    @Option(help: ArgumentHelp("How many characters a table may be wide; else as the terminal.", valueName: "number"))
+    var width: Int?
     @Option(help: ArgumentHelp("How to write it.", valueName: "table|csv|json")) var format = ReportFormat.table
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var waiting: WaitOptions
@@ -39,16 +46,25 @@ struct ReportCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let from, let to, to < from { throw ValidationError("--to must not be before --from.") }
+        if let width, width < 1 { throw ValidationError("--width must be at least 1.") }
+        if by == .booked, report != .transactions {
+            throw ValidationError("--by booked is for transactions: the other reports have one kind of day.")
+        }
     }
 
     func run() async throws {
         let settings = try common.load(database, waiting)
         let report = Report(
-            report, ReportFilter(customer: customer, reseller: reseller, partner: partner, from: from, to: to))
+            report,
+            ReportFilter(
+                customer: customer, reseller: reseller, partner: partner, from: from, to: to, isByBooking: by == .booked
+            ))
         let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
-        var writer = ReportWriter(format, columns: report.kind.columns)
+        var writer = ReportWriter(format, columns: report.kind.columns, width: width ?? Console.width)
         var count = 0
         try await settings.withDatabase(statementTimeout: Settings.wholeTables) { connection in
+            let unknown = try await report.unknownNames(on: connection)
+            if !unknown.isEmpty { throw Failure(status: .refused, message: unknown.joined(separator: " ")) }
             Console.printBytes(writer.beginning())
             try await report.read(on: connection, now: now) { rows in
                 var bytes: [UInt8] = []
@@ -75,6 +91,12 @@ struct ReportCommand: AsyncParsableCommand {
         }
         return date
     }
+}
+
+/// Which of a transaction's days is meant.
+enum ReportDay: String, CaseIterable, ExpressibleByArgument {
+    case date
+    case booked
 }
 
 extension ReportKind: ExpressibleByArgument {}

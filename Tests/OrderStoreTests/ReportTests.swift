@@ -8,7 +8,7 @@ import Testing
 @Suite struct ReportTests {
     @Test("A table pads and cuts, aligns numbers, shows decimals, and lets no name move the cursor")
     func table() {
-        let columns = ReportKind.subscriptions.columns.filter { ["customerName", "quantity"].contains($0.name) }
+        let columns = ReportKind.transactions.columns.filter { ["customerName", "quantity"].contains($0.name) }
         var writer = ReportWriter(.table, columns: columns)
         let text =
             writer.beginning() + writer.row([.text("A\u{1B}[2J\nname that is too long for it"), .integer(12)])
@@ -17,10 +17,11 @@ import Testing
             + writer.end()
         #expect(
             String(decoding: text, as: UTF8.self) == """
-                name                      quantity
-                A [2J name that is too …         12
+                customer                  quantity
+                A\\u{1b}[2J\\u{a}name tha…         12
                 Øster                     -0.05 USD
 
+                3 rows
 
                 """)
     }
@@ -82,6 +83,9 @@ import Testing
             #expect(rows.filter { $0["action"] == "refund" }.allSatisfy { $0["reverses"] == charge })
             #expect(rows.allSatisfy { $0["customerName"] == "Example 1" && $0["commandSource"] == "shop" })
             #expect(rows.first?["time"] == "2060-03-10T23:00:00Z")
+            // What the command came to, beside the line's own cost.
+            #expect(rows[..<2].allSatisfy { $0["total"] == "348700" })
+            #expect(rows.allSatisfy { $0["bookedOn"] == $0["date"] && $0["productName"] == "PKI" })
         }
     }
 
@@ -117,18 +121,20 @@ import Testing
             #expect(invoices.map { $0["state"] } == ["closed", "open"])
             let first = try #require(invoices.first)
             #expect(
-                ["periodStart", "periodEnd", "number", "lines", "total", "currency"].map { first[$0] ?? "-" }
-                    == ["2060-03-01", "2060-04-01", "1", "1", "75600", "EUR"])
+                ["periodStart", "closingDate", "kind", "series", "number", "lines", "total", "currency"]
+                    .map { first[$0] ?? "-" }
+                    == ["2060-03-01", "2060-04-01", "invoice", "2060-03", "1", "1", "75600", "EUR"])
             let held = try await Self.rows(.subscriptions, ReportFilter(customer: Books.customer(1)), on: connection)
             #expect(
                 held.map { row in
                     [
-                        "term", "state", "periodStart", "periodEnd", "autoRenewal", "certificateType", "quantity",
-                        "renewalQuantity",
+                        "term", "state", "orderDate", "periodEnd", "autoRenewal", "items", "inventory",
+                        "renewalInventory", "cost", "lastModifiedBy", "lastAction",
                     ]
                     .map { row[$0] ?? "-" }.joined(separator: " ")
                 } == [
-                    "P1Y active 2061-03-10 2062-03-10 true ov 13 9", "P1Y active 2061-03-16 2062-03-16 false ov 2 -",
+                    "P1Y active 2060-03-10 2062-03-10 true 13 13 ov 9 ov 258700 acme-user renewalInventoryChange",
+                    "P1Y active 2061-03-16 2062-03-16 false 2 2 ov - 39800 acme-user order",
                 ])
         }
     }
@@ -205,6 +211,41 @@ import Testing
                         "2061-03-10 - dropped renewal ev 2 - The certificate type is no longer sold.",
                     ])
             }
+        }
+    }
+
+    @Test("Transactions can be asked for by the day on which they were booked")
+    func byBooking() async throws {
+        try await withBooks { connection in
+            let day = CalendarDate("2060-03-11")
+            let booked = try await Self.rows(
+                .transactions, ReportFilter(from: day, to: day, isByBooking: true), on: connection)
+            let count = try await connection.query(
+                Statement("SELECT count(*) FROM transactions WHERE booked_on = '2060-03-11'"))
+            #expect(try Int64(booked.count) == count.first?.int64(0) && !booked.isEmpty)
+            #expect(booked.allSatisfy { $0["bookedOn"] == "2060-03-11" })
+        }
+    }
+
+    @Test("A partner, a reseller and a customer that there isn't are named")
+    func unknownNames() async throws {
+        try await withBooks { connection async throws in
+            func unknown(_ filter: ReportFilter) async throws -> [String] {
+                try await Report(.invoices, filter).unknownNames(on: connection)
+            }
+            #expect(try await unknown(ReportFilter()).isEmpty)
+            let known = ReportFilter(customer: Books.customer(1), reseller: "east", partner: "acme")
+            #expect(try await unknown(known).isEmpty)
+            let strange = ReportFilter(customer: CustomerID(high: 1, low: 2), reseller: "nosuch", partner: "nosuch")
+            #expect(
+                try await unknown(strange) == [
+                    "There is no customer 00000000-0000-0001-0000-000000000002.",
+                    "There is no reseller 'nosuch' of the partner 'nosuch'.", "There is no partner 'nosuch'.",
+                ])
+            #expect(
+                try await unknown(ReportFilter(reseller: "east", partner: "nordwind")) == [
+                    "There is no reseller 'east' of the partner 'nordwind'."
+                ])
         }
     }
 

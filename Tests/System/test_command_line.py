@@ -1,8 +1,15 @@
 """The operator's commands: safe to repeat, and clear about what is wrong."""
 
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
 from contextlib import closing
 
 import pika
+import pytest
 
 from order_stage import PARTITIONS, SAMPLE_CATALOG, Stage, queue_of
 
@@ -60,3 +67,39 @@ def test_secrets_are_hidden_from_the_printed_configuration(stage):
         secret = url.split("@")[0].rsplit(":", 1)[1]
         assert secret not in done.stdout + done.stderr
     assert "127.0.0.1" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["--partner", "nosuch"], "nosuch"),
+        (["--reseller", "nosuch"], "nosuch"),
+        (["--customer", "018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10"], "018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["transactions", "invoices", "subscriptions", "upcoming"])
+def test_a_report_of_somebody_unknown_is_refused(kind, arguments, named, stage):
+    for form in ("table", "csv", "json"):
+        done = stage.command_line("report", kind, "--format", form, *arguments, expect=1)
+        assert named in done.stderr
+        assert done.stdout == ""
+
+
+def test_a_report_on_a_terminal_is_fitted_to_its_width(stage):
+    for columns in (60, 80, 132):
+        near, far = pty.openpty()
+        fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            [str(stage.servers.binary), "report", "transactions"],
+            env={**os.environ, **stage.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=far,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.wait(30) == 0
+        os.close(far)
+        heading, *rest = os.read(near, 65536).decode().splitlines()
+        os.close(near)
+        assert len(heading) <= columns
+        assert "cost" in heading and "customer" in heading
+        assert any("Left out" in line and "transaction" in line for line in rest)
