@@ -52,6 +52,8 @@ let package = Package(
                 .embedInCode("Migrations/m6_bookings.sql"),
                 .embedInCode("Migrations/m7_dated_catalog.sql"),
                 .embedInCode("Migrations/m8_inbox_months.sql"),
+                .embedInCode("Migrations/m9_suspension.sql"),
+                .embedInCode("Migrations/m10_addresses.sql"),
             ],
             swiftSettings: settings),
         .target(

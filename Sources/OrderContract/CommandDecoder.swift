@@ -70,7 +70,7 @@ private struct Reading {
         readBody(decoder)
         readData()
         if problems.isEmpty, let id = attributes.id.value, let source = attributes.source.value, let command {
-            if command.customerID.description == routingKey {
+            if routingKey == command.customerID.description || routingKey == data?["customerId"]?.string {
                 return .success(
                     DecodedCommand(
                         key: CommandKey(source: source, id: id), type: command.type, time: attributes.time,

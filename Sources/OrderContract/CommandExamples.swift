@@ -21,11 +21,16 @@ extension CommandType {
                 "line2": "Suite 400", "city": "Springfield", "postalCode": "62701", "stateOrProvince": "IL",
                 "country": "US"}, "administrativeResponsibility": "partnerAdministered"}
                 """,
+                """
+                {"customerId": "\(customer)", "companyName": "Example Ltd", "address": {"line1": "1 Main Street",
+                "city": "Dublin", "country": "IE"}, "administrativeResponsibility": "partnerAdministered"}
+                """,
             ]
         case .customerUpdate:
             return [
                 #"{"customerId": "\#(customer)", "companyName": "Example AG"}"#,
                 #"{"customerId": "\#(customer)", "resellerId": null}"#,
+                #"{"customerId": "\#(customer)", "customerAdminEmail": "pki@example.com"}"#,
             ]
         case .subscriptionOrder:
             return [
@@ -54,7 +59,8 @@ extension CommandType {
                 {"customerId": "\(customer)", "subscriptionId": "\(subscription)",
                 "renewalInventory": [{"certificateType": "ov-ssl", "quantity": 30},
                 {"certificateType": "ev-ssl", "quantity": 0}]}
-                """
+                """,
+                #"{"customerId": "\#(customer)", "subscriptionId": "\#(subscription)", "renewalInventory": []}"#,
             ]
         case .autoRenewalSet:
             return [#"{"customerId": "\#(customer)", "subscriptionId": "\#(subscription)", "autoRenewal": false}"#]
@@ -65,7 +71,10 @@ extension CommandType {
                 """
             ]
         case .subscriptionEnable:
-            return [#"{"customerId": "\#(customer)", "subscriptionId": "\#(subscription)"}"#]
+            return [
+                #"{"customerId": "\#(customer)", "subscriptionId": "\#(subscription)"}"#,
+                #"{"customerId": "\#(customer)", "subscriptionId": "\#(subscription)", "quoteOnly": true}"#,
+            ]
         case .refundProcess:
             return [
                 """

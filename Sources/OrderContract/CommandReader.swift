@@ -54,7 +54,9 @@ struct CommandReader {
         case .subscriptionEnable:
             return reader.subscriptionID.map {
                 .enableSubscription(
-                    EnableSubscription(customerID: customerID, subscriptionID: $0, reason: reader.string("reason")))
+                    EnableSubscription(
+                        customerID: customerID, subscriptionID: $0, reason: reader.string("reason"),
+                        quoteOnly: reader.flag("quoteOnly")))
             }
         case .refundProcess:
             return reader.list("refunds", \.refund).map {
@@ -116,7 +118,8 @@ struct CommandReader {
         }
         return UpdateCustomer(
             customerID: customerID, companyName: string("companyName"), address: address, reseller: reseller,
-            administrativeResponsibility: administrativeResponsibility)
+            customerAdminEmail: string("customerAdminEmail"), administrativeResponsibility: administrativeResponsibility
+        )
     }
 
     private var administrativeResponsibility: AdministrativeResponsibility? {
@@ -127,13 +130,16 @@ struct CommandReader {
         guard let value = data["address"] else { return nil }
         let reader = CommandReader(value)
         guard let line1 = reader.string("line1"), let city = reader.string("city"),
-            let postalCode = reader.string("postalCode"), let stateOrProvince = reader.string("stateOrProvince"),
             let country = reader.string("country")
         else { return nil }
         return Address(
-            line1: line1, line2: reader.string("line2"), line3: reader.string("line3"), city: city,
-            postalCode: postalCode, stateOrProvince: stateOrProvince, country: country)
+            line1: line1, line2: reader.filled("line2"), line3: reader.filled("line3"), city: city,
+            postalCode: reader.filled("postalCode"), stateOrProvince: reader.filled("stateOrProvince"),
+            country: country)
     }
+
+    /// A text that isn't empty: "" and null mean that there is none.
+    private func filled(_ name: String) -> String? { string(name).flatMap { $0.isEmpty ? nil : $0 } }
 
     private var item: OrderSubscriptions.Item? {
         guard let subscriptionID, let product = string("product"), let term = string("term").flatMap({ Term($0) }),

@@ -15,7 +15,8 @@ extension CommandType {
         case .inventoryAdd: Self.inventoryAddSchema
         case .renewalInventorySet: Self.renewalInventorySetSchema
         case .autoRenewalSet: Self.autoRenewalSetSchema
-        case .subscriptionSuspend, .subscriptionEnable: Self.suspensionSchema
+        case .subscriptionSuspend: Self.suspensionSchema
+        case .subscriptionEnable: Self.enableSchema
         case .refundProcess: Self.refundProcessSchema
         case .customerSettle: Self.customerSettleSchema
         }
@@ -25,13 +26,14 @@ extension CommandType {
     var summary: String {
         switch self {
         case .customerCreate: "Creates a customer under an id that the sender chooses."
-        case .customerUpdate: "Changes a customer's name, address or managing reseller."
+        case .customerUpdate: "Changes a customer's name, address, managing reseller or administrator's e-mail address."
         case .subscriptionOrder: "Orders one or more subscriptions for a customer, all or nothing."
         case .inventoryAdd: "Adds certificates for immediate use to an active subscription, at a pro-rated charge."
         case .renewalInventorySet: "Sets what a subscription will hold when it renews, as absolute numbers."
         case .autoRenewalSet: "Says whether a subscription renews by itself at its end."
         case .subscriptionSuspend: "Suspends an active subscription; no money moves and its end stays."
-        case .subscriptionEnable: "Enables a suspended subscription again."
+        case .subscriptionEnable:
+            "Enables a suspended subscription again; after its end a new period begins today, charged in full."
         case .refundProcess: "Refunds certificates of charges that are not older than the refund window."
         case .customerSettle: "Settles what fell due for a customer. The worker's own command."
         }
@@ -40,8 +42,8 @@ extension CommandType {
     // MARK: Parts
 
     private static let customerID = ObjectSchema.Member.required(
-        "customerId", .text(.uuid), "The customer; also the message's routing key.")
-    private static let subscriptionID = ObjectSchema.Member.required("subscriptionId", .text(.uuid))
+        "customerId", .text(.identifier), "The customer; also the message's routing key.")
+    private static let subscriptionID = ObjectSchema.Member.required("subscriptionId", .text(.identifier))
     private static let partnerID = ObjectSchema.Member.optional(
         "partnerId", .text(.catalogID),
         "The partner that the command is for. Where publishers are told apart by their broker user, it can only repeat "
@@ -56,21 +58,24 @@ extension CommandType {
     static let addressSchema = Schema.object(
         ObjectSchema([
             .required("line1", .text(.line(maximum: 200))),
-            .optional("line2", .text(.line(maximum: 200))),
-            .optional("line3", .text(.line(maximum: 200))),
+            .optional("line2", .nullable(.text(.optionalLine(maximum: 200)))),
+            .optional("line3", .nullable(.text(.optionalLine(maximum: 200)))),
             .required("city", .text(.line(maximum: 100))),
-            .required("postalCode", .text(.line(maximum: 100))),
-            .required("stateOrProvince", .text(.line(maximum: 100))),
-            .required("country", .text(.country), "ISO 3166-1 alpha-2."),
+            .optional("postalCode", .nullable(.text(.optionalLine(maximum: 100))), byCountry),
+            .optional("stateOrProvince", .nullable(.text(.optionalLine(maximum: 100))), byCountry),
+            .required("country", .text(.country), "ISO 3166-1 alpha-2, or XK."),
         ]))
 
-    private static func quantities(from minimum: Int64) -> Schema {
+    private static let byCountry =
+        "Required or not by country, as its addresses are written; an empty text or null where there is none."
+
+    private static func quantities(from minimum: Int64, types: ClosedRange<Int> = 1...50) -> Schema {
         .array(
             of: .object(
                 ObjectSchema([
                     .required("certificateType", .text(.catalogID)),
                     .required("quantity", .integer(minimum...maximumQuantity)),
-                ])), count: 1...50)
+                ])), count: types)
     }
 
     private static func command(atLeastOneOf: [String] = [], _ members: [ObjectSchema.Member]) -> Schema {
@@ -90,7 +95,7 @@ extension CommandType {
     ])
 
     private static let customerUpdateSchema = command(
-        atLeastOneOf: ["companyName", "address", "resellerId", "administrativeResponsibility"],
+        atLeastOneOf: ["companyName", "address", "resellerId", "administrativeResponsibility", "customerAdminEmail"],
         [
             .optional("companyName", .text(.line(maximum: 200))),
             .optional("address", addressSchema),
@@ -98,6 +103,9 @@ extension CommandType {
             .optional(
                 "administrativeResponsibility", administrativeResponsibility,
                 "Never changes after creation: naming it is refused with a code of its own."),
+            .optional(
+                "customerAdminEmail", .text(.email),
+                "Corrects the first customer administrator's address; refused for partnerAdministered."),
         ])
 
     private static let subscriptionOrderSchema = command([
@@ -111,7 +119,8 @@ extension CommandType {
                         .required("term", .text(.term), "An ISO 8601 duration for which the product is sold."),
                         .optional(
                             "startDate", .text(.date),
-                            "Today in the partner's billing zone where absent; in the past within the term."),
+                            "Today in the partner's billing zone where absent; in the past within the term, or up to 90 days "
+                                + "ahead: it is charged in full now."),
                         .optional("autoRenewal", .boolean, "false where absent."),
                         .required("inventory", quantities(from: 0), "At least one certificate in all."),
                     ])), count: 1...100)),
@@ -124,12 +133,17 @@ extension CommandType {
 
     private static let renewalInventorySetSchema = command([
         subscriptionID,
-        .required("renewalInventory", quantities(from: 0), "Absolute numbers; a type that isn't named keeps its own."),
+        .required(
+            "renewalInventory", quantities(from: 0, types: 0...50),
+            "Absolute numbers; a type that isn't named keeps its own. An empty list clears what was set: the subscription "
+                + "renews what it then holds."),
     ])
 
     private static let autoRenewalSetSchema = command([subscriptionID, .required("autoRenewal", .boolean)])
 
     private static let suspensionSchema = command([subscriptionID, reason])
+
+    private static let enableSchema = command([subscriptionID, reason, quoteOnly])
 
     private static let refundProcessSchema = command([
         .required(
@@ -137,7 +151,7 @@ extension CommandType {
             .array(
                 of: .object(
                     ObjectSchema([
-                        .required("transactionId", .text(.uuid), "A charge: an order, an addition or a renewal."),
+                        .required("transactionId", .text(.identifier), "A charge: an order, an addition or a renewal."),
                         .required("quantity", .integer(1...maximumQuantity), "Certificates to refund."),
                     ])), count: 1...100)),
         reason,

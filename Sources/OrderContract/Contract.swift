@@ -14,6 +14,12 @@ public enum Contract {
         RejectionCode.allCases.map { ($0.rawValue, $0.meaning) }
     }
 
+    /// What a release changed of what consumers of the one before were promised. All else only came to accept more
+    /// commands, or to tell more in events.
+    public static let changeLog: [(release: Int, change: String)] = [
+        (2, "A customer's country can be XK, for Kosovo, which ISO 3166-1 has no code for.")
+    ]
+
     /// The commands that others may send: all but the worker's own.
     public static var publicCommands: [CommandType] { CommandType.allCases.filter { $0 != .customerSettle } }
 

@@ -57,8 +57,9 @@ public enum EventEncoder {
             writer.member("line2", ifPresent: address.line2)
             writer.member("line3", ifPresent: address.line3)
             writer.member("city", address.city)
-            writer.member("postalCode", address.postalCode)
-            writer.member("stateOrProvince", address.stateOrProvince)
+            // Always there, as the first release promised.
+            writer.member("postalCode", address.postalCode ?? "")
+            writer.member("stateOrProvince", address.stateOrProvince ?? "")
             writer.member("country", address.country)
         }
         writer.member("resellerId", ifPresent: customer.resellerID)

@@ -47,9 +47,9 @@ extension EventType {
         case .customerSettled: #""events": 2"#
         case .commandRejected:
             """
-            "code": "start_date_in_future", "message": "The start date 2026-12-24 is after today, 2026-11-22.",
-            "violations": [{"code": "start_date_in_future", "pointer": "/subscriptions/0/startDate",
-            "message": "The start date 2026-12-24 is after today, 2026-11-22."}],
+            "code": "start_date_too_late", "message": "The start date 2027-12-24 is after 2027-02-20.",
+            "violations": [{"code": "start_date_too_late", "pointer": "/subscriptions/0/startDate",
+            "message": "The start date 2027-12-24 is after 2027-02-20."}],
             "command": {"id": "order-2026-000417", "source": "shop", "type": "subscription.order"}
             """
         }

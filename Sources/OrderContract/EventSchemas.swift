@@ -28,7 +28,8 @@ extension EventType {
         case .renewalInventorySet: "What the subscription will hold when it renews was set."
         case .autoRenewalChanged: "Whether the subscription renews by itself was set."
         case .subscriptionSuspended: "The subscription was suspended."
-        case .subscriptionEnabled: "The subscription was enabled again."
+        case .subscriptionEnabled:
+            "The subscription was enabled again; after its end it has begun a new period, which was charged."
         case .subscriptionRenewed: "The subscription entered its next period; what was dropped says why."
         case .subscriptionExpired: "The subscription ended; the reason says why it didn't renew."
         case .refundProcessed: "Certificates were refunded; each transaction names the charge that it reverses."
@@ -122,8 +123,10 @@ extension EventType {
             "address",
             object([
                 .required("line1", .text(.any)), .optional("line2", .text(.any)), .optional("line3", .text(.any)),
-                .required("city", .text(.any)), .required("postalCode", .text(.any)),
-                .required("stateOrProvince", .text(.any)), .required("country", .text(.country)),
+                .required("city", .text(.any)),
+                .required("postalCode", .text(.any), "Empty where there is none."),
+                .required("stateOrProvince", .text(.any), "Empty where there is none."),
+                .required("country", .text(.country)),
             ])),
         .optional("resellerId", .text(.catalogID)),
         .required(

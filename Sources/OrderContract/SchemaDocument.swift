@@ -11,6 +11,8 @@ extension Schema {
             if count.lowerBound > 0 { keywords.append(("minItems", .integer(count.lowerBound))) }
             if count.upperBound < .max { keywords.append(("maxItems", .integer(count.upperBound))) }
             return keywords
+        case .text(.identifier):
+            return TextRule.identifier.keywords
         case .text(let rule):
             return [("type", "string")] + rule.keywords
         case .choice(let choices):

@@ -32,9 +32,8 @@ struct SchemaValidator {
             guard value.node.kind == .array else { return report("The value must be an array.") }
             check(elementsOf: value, element, count)
         case .text(let rule):
-            guard let utf8 = value.utf8, rule.accepts(utf8) else {
-                return report("The value must be \(rule.expectation).")
-            }
+            guard let utf8 = value.utf8 else { return report("The value must be \(rule.expectation).") }
+            guard rule.accepts(utf8) else { return report("The value must be \(rule.expectation(for: utf8)).") }
         case .choice(let choices):
             guard let utf8 = value.utf8, choices.contains(where: { utf8.elementsEqual($0.utf8) }) else {
                 return report("The value must be one of: \(choices.joined(separator: ", ")).")

@@ -6,6 +6,8 @@ import Orders
 enum TextPattern {
     static let uuid = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
+    static let uuidInEitherCase = uuid.replacing("a-f", with: "a-fA-F")
+
     /// Exactly the days of the Gregorian calendar from 1900-01-01 to 9999-12-31, 29 February only in leap years.
     static let date =
         "((19|[2-9][0-9])[0-9]{2}-"

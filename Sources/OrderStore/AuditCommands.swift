@@ -12,7 +12,7 @@ extension Audit {
                 ('subscription.enable', 'subscription.enabled', 'enablement'),
                 ('refund.process', 'refund.processed', 'refund'), ('customer.settle', 'customer.settled', NULL),
                 ('subscription.order', 'quote.prepared', NULL), ('inventory.add', 'quote.prepared', NULL),
-                ('refund.process', 'quote.prepared', NULL))
+                ('refund.process', 'quote.prepared', NULL), ('subscription.enable', 'quote.prepared', NULL))
         """
 
     /// An event's number within its customer, from the beginning of its data, which is the same in every event. Null

@@ -1,6 +1,14 @@
 // The audit's checks of subscriptions, their inventory and their periods (invariants 2 and 4).
 
 extension Audit {
+    /// The periods that began when their subscription was enabled after its end: paid for by the command that enabled it.
+    private static let begunByEnabling = """
+        SELECT DISTINCT customer_id, subscription_id, period_index
+        FROM transactions renewed JOIN transactions enabled
+            USING (customer_id, subscription_id, period_index, command_source, command_id, publisher)
+        WHERE renewed.type = 'renewal' AND enabled.type = 'enablement'
+        """
+
     static let subscriptionChecks = [
         AuditCheck(
             "inventory",
@@ -24,7 +32,7 @@ extension Audit {
             """),
         AuditCheck(
             "renewal-inventory",
-            "A renewal inventory is one that was set in the current period, and is there if one was set.",
+            "A renewal inventory is one that was set in the current period, and is there if one was set and not cleared.",
             offender: "subscription and certificate type",
             """
             SELECT coalesce(held.customer_id, booked.customer_id),
@@ -34,34 +42,56 @@ extension Audit {
             FULL JOIN (SELECT customer_id, subscription_id, t.certificate_type, array_agg(t.quantity) AS quantities
                        FROM transactions t JOIN subscriptions s USING (customer_id, subscription_id)
                        WHERE t.period_index = s.period_index AND t.type = 'renewalInventoryChange'
+                         AND t.certificate_type IS NOT NULL
                        GROUP BY customer_id, subscription_id, t.certificate_type) AS booked
                 ON held.customer_id = booked.customer_id AND held.subscription_id = booked.subscription_id
                    AND held.certificate_type = booked.certificate_type
+            LEFT JOIN (SELECT DISTINCT customer_id, subscription_id
+                       FROM transactions t JOIN subscriptions s USING (customer_id, subscription_id)
+                       WHERE t.period_index = s.period_index AND t.type = 'renewalInventoryChange'
+                         AND t.certificate_type IS NULL) AS cleared
+                ON cleared.customer_id = booked.customer_id AND cleared.subscription_id = booked.subscription_id
             WHERE (held.renewal_quantity = ANY (booked.quantities)) IS NOT TRUE
+              AND (held.customer_id IS NOT NULL OR cleared.customer_id IS NULL)
             """),
         AuditCheck(
             "periods",
-            "A subscription's periods follow on each other from its original start, without overlap or gap.",
+            "A subscription's periods follow on each other from its original start, without overlap, and without a gap but "
+                + "one that a suspension left.",
             offender: "subscription and period",
             """
             SELECT customer_id, subscription_id || ' ' || period_index
-            FROM (SELECT p.customer_id, p.subscription_id, p.period_index, p.span, s.original_start,
+            FROM (SELECT p.customer_id, p.subscription_id, p.period_index, p.span, e.customer_id IS NOT NULL AS is_enabled,
                          lag(p.period_index, 1, -1) OVER in_order AS index_before,
                          lag(upper(p.span), 1, s.original_start) OVER in_order AS end_before
                   FROM periods p JOIN subscriptions s USING (customer_id, subscription_id)
+                  LEFT JOIN (\(begunByEnabling)) AS e ON e.customer_id = p.customer_id AND e.subscription_id = p.subscription_id
+                                               AND e.period_index = p.period_index
                   WINDOW in_order AS (PARTITION BY p.customer_id, p.subscription_id ORDER BY p.period_index)) AS ordered
-            WHERE period_index <> index_before + 1 OR lower(span) <> end_before
+            WHERE period_index <> index_before + 1 OR lower(span) < end_before
+               OR lower(span) > end_before AND NOT is_enabled
             """),
         AuditCheck(
-            "period-end", "A period ends a whole number of terms after the subscription's original start.",
+            "period-end",
+            "A period ends a whole number of terms after the subscription's original start, or after the day on which it was "
+                + "enabled after its end.",
             offender: "subscription and period",
             """
-            SELECT p.customer_id, p.subscription_id || ' ' || p.period_index
-            FROM periods p JOIN subscriptions s USING (customer_id, subscription_id)
-            WHERE CASE WHEN s.term ~ '^P[1-9][0-9]{0,3}[YMD]$'
-                       THEN upper(p.span) <> (s.original_start + s.term::interval * (p.period_index + 1))::date
+            SELECT customer_id, subscription_id || ' ' || period_index
+            FROM (SELECT p.customer_id, p.subscription_id, p.period_index, p.span, s.term, s.period_index AS current,
+                         s.anchor_index, s.anchor_start,
+                         coalesce(max(p.period_index) FILTER (WHERE e.customer_id IS NOT NULL) OVER so_far, 0) AS counted_index,
+                         coalesce(max(lower(p.span)) FILTER (WHERE e.customer_id IS NOT NULL) OVER so_far, s.original_start)
+                             AS counted_from
+                  FROM periods p JOIN subscriptions s USING (customer_id, subscription_id)
+                  LEFT JOIN (\(begunByEnabling)) AS e ON e.customer_id = p.customer_id AND e.subscription_id = p.subscription_id
+                                               AND e.period_index = p.period_index
+                  WINDOW so_far AS (PARTITION BY p.customer_id, p.subscription_id ORDER BY p.period_index)) AS counted
+            WHERE CASE WHEN term ~ '^P[1-9][0-9]{0,3}[YMD]$'
+                       THEN upper(span) <> (counted_from + term::interval * (period_index - counted_index + 1))::date
                        ELSE true
                   END
+               OR period_index = current AND (anchor_index, anchor_start) <> (counted_index, counted_from)
             """),
         AuditCheck(
             "current-period", "A subscription is in the last of its periods.",

@@ -23,8 +23,8 @@ enum CustomerTable {
             id: try column.identifier(), partnerID: try column.text(), companyName: try column.text(),
             address: Address(
                 line1: try column.text(), line2: try column.optionalText(), line3: try column.optionalText(),
-                city: try column.text(), postalCode: try column.text(), stateOrProvince: try column.text(),
-                country: try column.text()),
+                city: try column.text(), postalCode: try column.optionalText(),
+                stateOrProvince: try column.optionalText(), country: try column.text()),
             resellerID: try column.optionalText(),
             administrativeResponsibility: try column.value(AdministrativeResponsibility.init(rawValue:)),
             administratorEmail: try column.optionalText(), createdAt: try column.timestamp(),
@@ -50,6 +50,7 @@ enum CustomerTable {
                 state_or_province = excluded.state_or_province, country = excluded.country,
                 reseller_id = excluded.reseller_id,
                 administrative_responsibility = excluded.administrative_responsibility,
+                administrator_email = excluded.administrator_email,
                 event_sequence = excluded.event_sequence, settled_through = excluded.settled_through
             """,
             [

@@ -13,6 +13,8 @@ public enum OrderMigrations {
         Migration(version: 6, name: "bookings", sql: text(PackageResources.m6_bookings_sql)),
         Migration(version: 7, name: "dated catalog", sql: text(PackageResources.m7_dated_catalog_sql)),
         Migration(version: 8, name: "inbox months", sql: text(PackageResources.m8_inbox_months_sql)),
+        Migration(version: 9, name: "suspension", sql: text(PackageResources.m9_suspension_sql)),
+        Migration(version: 10, name: "addresses", sql: text(PackageResources.m10_addresses_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

@@ -35,7 +35,8 @@ enum SubscriptionTable {
                     WHERE customer_id = c.customer_id AND period_end <= $7 AND due_at IS NOT NULL OFFSET 0) AS s
             )
             SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
-                   s.period_start, s.period_end, s.auto_renewal, s.due_at, i.types, i.quantities, i.renewal_quantities
+                   s.period_start, s.period_end, s.auto_renewal, s.due_at, s.anchor_index, s.anchor_start, i.types,
+                   i.quantities, i.renewal_quantities
             FROM wanted
             CROSS JOIN LATERAL (
                 SELECT * FROM subscriptions
@@ -65,12 +66,14 @@ enum SubscriptionTable {
         let period = Period(index: try column.int(), start: try column.date(), end: try column.date())
         let autoRenewal = try column.bool()
         let dueAt = try column.optionalTimestamp()
+        let anchor = PeriodAnchor(index: try column.int(), start: try column.date())
         let types = try column.textArray()
         let quantities = zip(types, try column.int64Array()).filter { $0.1 > 0 }
         let renewalQuantities = zip(types, try column.int64Array()).filter { $0.1 >= 0 }
         return Subscription(
             id: id, customerID: customerID, product: product, term: term, state: state, originalStart: originalStart,
-            period: period, autoRenewal: autoRenewal, inventory: Dictionary(uniqueKeysWithValues: quantities),
+            anchor: anchor, period: period, autoRenewal: autoRenewal,
+            inventory: Dictionary(uniqueKeysWithValues: quantities),
             renewalInventory: Dictionary(uniqueKeysWithValues: renewalQuantities), dueAt: dueAt)
     }
 
@@ -80,13 +83,14 @@ enum SubscriptionTable {
             """
             INSERT INTO subscriptions (
                 customer_id, subscription_id, product, term, state, original_start, period_index, period_start,
-                period_end, auto_renewal, due_at)
+                period_end, auto_renewal, due_at, anchor_index, anchor_start)
             SELECT * FROM unnest(
                 $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::date[], $7::integer[], $8::date[],
-                $9::date[], $10::boolean[], $11::timestamptz[])
+                $9::date[], $10::boolean[], $11::timestamptz[], $12::integer[], $13::date[])
             ON CONFLICT (customer_id, subscription_id) DO UPDATE SET
                 state = excluded.state, period_index = excluded.period_index, period_start = excluded.period_start,
-                period_end = excluded.period_end, auto_renewal = excluded.auto_renewal, due_at = excluded.due_at
+                period_end = excluded.period_end, auto_renewal = excluded.auto_renewal, due_at = excluded.due_at,
+                anchor_index = excluded.anchor_index, anchor_start = excluded.anchor_start
             """,
             [
                 .identifiers(subscriptions.map(\.customerID)), .identifiers(subscriptions.map(\.id)),
@@ -95,6 +99,8 @@ enum SubscriptionTable {
                 .int4Array(subscriptions.map { Int32(clamping: $0.period.index) }),
                 .dates(subscriptions.map(\.period.start)), .dates(subscriptions.map(\.period.end)),
                 .boolArray(subscriptions.map(\.autoRenewal)), .timestamps(subscriptions.map(\.dueAt)),
+                .int4Array(subscriptions.map { Int32(clamping: $0.anchor.index) }),
+                .dates(subscriptions.map(\.anchor.start)),
             ])
     }
 

@@ -144,6 +144,7 @@ public enum Command: Hashable, Sendable {
         case .orderSubscriptions(let command): command.quoteOnly
         case .addInventory(let command): command.quoteOnly
         case .processRefund(let command): command.quoteOnly
+        case .enableSubscription(let command): command.quoteOnly
         default: false
         }
     }
@@ -196,17 +197,20 @@ public struct UpdateCustomer: Hashable, Sendable {
     public let companyName: String?
     public let address: Address?
     public let reseller: ResellerChange
+    /// The corrected address of the first customer administrator.
+    public let customerAdminEmail: String?
     /// Present only so that an attempt to change it can be refused with a code of its own.
     public let administrativeResponsibility: AdministrativeResponsibility?
 
     public init(
         customerID: CustomerID, companyName: String?, address: Address?, reseller: ResellerChange,
-        administrativeResponsibility: AdministrativeResponsibility? = nil
+        customerAdminEmail: String? = nil, administrativeResponsibility: AdministrativeResponsibility? = nil
     ) {
         self.customerID = customerID
         self.companyName = companyName
         self.address = address
         self.reseller = reseller
+        self.customerAdminEmail = customerAdminEmail
         self.administrativeResponsibility = administrativeResponsibility
     }
 }
@@ -217,7 +221,7 @@ public struct OrderSubscriptions: Hashable, Sendable {
         public let subscriptionID: SubscriptionID
         public let product: String
         public let term: Term
-        /// The first day; today where it is absent.
+        /// The first day, up to 90 days ahead; today where it is absent.
         public let startDate: CalendarDate?
         public let autoRenewal: Bool
         public let inventory: [CertificateQuantity]
@@ -267,6 +271,7 @@ public struct AddInventory: Hashable, Sendable {
 public struct SetRenewalInventory: Hashable, Sendable {
     public let customerID: CustomerID
     public let subscriptionID: SubscriptionID
+    /// Empty to clear what was set.
     public let renewalInventory: [CertificateQuantity]
 
     public init(customerID: CustomerID, subscriptionID: SubscriptionID, renewalInventory: [CertificateQuantity]) {
@@ -307,11 +312,15 @@ public struct EnableSubscription: Hashable, Sendable {
     public let customerID: CustomerID
     public let subscriptionID: SubscriptionID
     public let reason: String?
+    public let quoteOnly: Bool
 
-    public init(customerID: CustomerID, subscriptionID: SubscriptionID, reason: String?) {
+    public init(
+        customerID: CustomerID, subscriptionID: SubscriptionID, reason: String?, quoteOnly: Bool = false
+    ) {
         self.customerID = customerID
         self.subscriptionID = subscriptionID
         self.reason = reason
+        self.quoteOnly = quoteOnly
     }
 }
 

@@ -14,13 +14,15 @@ public struct Address: Hashable, Sendable {
     public let line2: String?
     public let line3: String?
     public let city: String
-    public let postalCode: String
-    public let stateOrProvince: String
-    /// ISO 3166-1 alpha-2.
+    /// nil where there is none; whether there has to be one depends on the country (``PostalAddressRules``).
+    public let postalCode: String?
+    /// Likewise.
+    public let stateOrProvince: String?
+    /// ISO 3166-1 alpha-2, or `XK`.
     public let country: String
 
     public init(
-        line1: String, line2: String?, line3: String?, city: String, postalCode: String, stateOrProvince: String,
+        line1: String, line2: String?, line3: String?, city: String, postalCode: String?, stateOrProvince: String?,
         country: String
     ) {
         self.line1 = line1
@@ -42,7 +44,7 @@ public struct Customer: Hashable, Sendable {
     public var resellerID: String?
     public let administrativeResponsibility: AdministrativeResponsibility
     /// The first customer administrator; only of a customer-administered customer.
-    public let administratorEmail: String?
+    public var administratorEmail: String?
     public let createdAt: Timestamp
     /// The number of the customer's latest event. Events are numbered from 1 without gaps.
     public var sequence: Int64

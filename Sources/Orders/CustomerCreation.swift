@@ -12,6 +12,7 @@ extension CustomerState {
         if let reseller = command.resellerID {
             context.checkReseller(reseller, &violations)
         }
+        command.address.check(at: "/address", &violations)
         switch (command.administrativeResponsibility, command.customerAdminEmail) {
         case (.customerAdministered, nil):
             violations.append(

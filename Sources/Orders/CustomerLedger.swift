@@ -51,7 +51,8 @@ struct CustomerLedger {
             state.customer?.sequence = sequence
             isCustomerChanged = true
         }
-        for subscription in decision.subscriptions {
+        for var subscription in decision.subscriptions {
+            subscription.dueAt = subscription.dueOn.map(context.partner.zone.startOfDay)
             state.subscriptions[subscription.id] = subscription
             changedSubscriptions.insert(subscription.id)
         }

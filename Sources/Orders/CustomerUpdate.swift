@@ -24,6 +24,16 @@ extension CustomerState {
             context.checkReseller(reseller, &violations)
             customer.resellerID = reseller
         }
+        command.address?.check(at: "/address", &violations)
+        if let email = command.customerAdminEmail {
+            if customer.administrativeResponsibility == .partnerAdministered {
+                violations.append(
+                    Violation(
+                        .customerAdminEmailNotAllowed, at: "/customerAdminEmail",
+                        "A partner-administered customer has no customer administrator; leave the address out."))
+            }
+            customer.administratorEmail = email
+        }
         if let rejection = Rejection(violations) { throw rejection }
 
         if let companyName = command.companyName { customer.companyName = companyName }

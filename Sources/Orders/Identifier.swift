@@ -19,8 +19,8 @@ public struct Identifier<Entity>: Hashable, Comparable, Sendable {
         self.low = low
     }
 
-    /// Reads the canonical text form: 36 characters, lower case, grouped 8-4-4-4-12. Any version and variant is
-    /// accepted; anything else, such as upper case, braces or missing hyphens, gives `nil`.
+    /// Reads the text form: 36 characters in either case, grouped 8-4-4-4-12. Any version and variant is accepted;
+    /// anything else, such as braces or missing hyphens, gives `nil`.
     public init?(_ text: String) {
         var text = text
         let halves: (UInt64, UInt64)? = text.withUTF8 { bytes in
@@ -36,6 +36,7 @@ public struct Identifier<Entity>: Hashable, Comparable, Sendable {
                 switch byte {
                 case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = UInt64(byte - UInt8(ascii: "0"))
                 case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = UInt64(byte - UInt8(ascii: "a") + 10)
+                case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = UInt64(byte - UInt8(ascii: "A") + 10)
                 default: return nil
                 }
                 if index < 18 { high = high << 4 | digit } else { low = low << 4 | digit }

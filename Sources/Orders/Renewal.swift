@@ -17,12 +17,12 @@ enum Renewal {
 
     /// The next period of a subscription whose period has ended, or why there is none.
     static func next(_ subscription: Subscription, _ context: DecisionContext) -> Result<Next, Refusal> {
-        if subscription.state == .suspended { return .failure(Refusal(reason: .suspended)) }
         guard subscription.autoRenewal else { return .failure(Refusal(reason: .noAutoRenewal)) }
         let index = subscription.period.index + 1
         let period = Period(
             index: index, start: subscription.period.end,
-            end: subscription.term.end(ofPeriod: index, from: subscription.originalStart))
+            end: subscription.term.end(
+                ofPeriod: index - subscription.anchor.index, from: subscription.anchor.start))
         return begin(period, of: subscription, context)
     }
 
@@ -71,7 +71,6 @@ enum Renewal {
         subscription.inventory = Dictionary(
             uniqueKeysWithValues: certificates.map { ($0.certificateType, $0.quantity) })
         subscription.renewalInventory = [:]
-        subscription.dueAt = context.partner.zone.startOfDay(period.end)
         return .success(Next(subscription: subscription, lines: lines, dropped: dropped))
     }
 }
@@ -121,7 +120,6 @@ public struct DroppedCertificates: Hashable, Sendable {
 /// Why a subscription expired, as its event says it.
 enum ExpiryReason: String, CaseIterable {
     case noAutoRenewal = "Auto-renewal is off."
-    case suspended = "The subscription was suspended."
     case nothingLeft = "No certificates were left to renew."
     case productNotSold = "The product is no longer sold for this term."
     case amountTooLarge = "The amount would be too large to book."

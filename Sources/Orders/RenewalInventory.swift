@@ -2,17 +2,13 @@
 
 extension CustomerState {
     /// Sets the number of each named certificate type after renewal, absolutely; types that aren't named keep what was
-    /// set for them before. Nothing is charged until the renewal.
+    /// set for them before. An empty list clears all that was set. Nothing is charged until the renewal.
     func setRenewalInventory(
         _ command: SetRenewalInventory, _ customer: Customer, _ context: DecisionContext,
         _ identifiers: inout IdentifierSource
     ) throws(Rejection) -> Decision {
         var violations: [Violation] = []
         var subscription = try running(command.subscriptionID)
-        if command.renewalInventory.isEmpty {
-            violations.append(
-                Violation(.quantityRequired, at: "/renewalInventory", "At least one certificate type is needed."))
-        }
         for (index, item) in command.renewalInventory.enumerated() {
             let type = item.certificateType
             if command.renewalInventory[..<index].contains(where: { $0.certificateType == type }) {
@@ -33,6 +29,12 @@ extension CustomerState {
         if let rejection = Rejection(violations) { throw rejection }
 
         var transactions: [Transaction] = []
+        if command.renewalInventory.isEmpty {
+            subscription.renewalInventory = [:]
+            transactions.append(
+                context.change(
+                    .renewalInventoryChange, of: subscription, reseller: customer.resellerID, &identifiers))
+        }
         for item in command.renewalInventory {
             transactions.append(
                 context.change(

@@ -65,7 +65,6 @@ extension CustomerState {
         }
         var expired = subscription
         expired.state = .expired
-        expired.dueAt = nil
         let transaction = context.change(.expiry, of: expired, reseller: customer?.resellerID, &identifiers)
         return Decision(
             subscriptions: [expired], transactions: [transaction], type: .subscriptionExpired,

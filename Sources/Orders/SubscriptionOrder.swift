@@ -30,7 +30,7 @@ extension CustomerState {
                         "The product \"\(item.product)\" isn't sold for \(item.term)."))
             }
             let period: Period
-            switch Backdating.firstPeriod(
+            switch StartDate.firstPeriod(
                 start: item.startDate, term: item.term, today: context.today,
                 pointer: "/subscriptions/\(index)/startDate")
             {

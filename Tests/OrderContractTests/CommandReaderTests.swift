@@ -1,5 +1,6 @@
 // Every member of every command arrives in the value that the domain decides on.
 
+import AMQP
 import Orders
 import Testing
 
@@ -51,6 +52,76 @@ import Testing
                         customerID: customer, companyName: nil, address: nil, reseller: .keep,
                         administrativeResponsibility: .partnerAdministered)))
         #expect(command(.customerUpdate, #""partnerId":"p""#) == nil)
+    }
+
+    @Test(
+        "In an address an empty text and null mean that there is none",
+        arguments: [
+            #"{"line1":"1","city":"c","country":"XK"}"#,
+            #"{"line1":"1","line2":"","line3":"","city":"c","postalCode":"","stateOrProvince":"","country":"XK"}"#,
+            #"{"line1":"1","line2":null,"line3":null,"city":"c","postalCode":null,"stateOrProvince":null,"country":"XK"}"#,
+        ])
+    func absentParts(_ address: String) {
+        let bare = Address(
+            line1: "1", line2: nil, line3: nil, city: "c", postalCode: nil, stateOrProvince: nil, country: "XK")
+        #expect(
+            command(.customerUpdate, #""address":\#(address)"#)
+                == .updateCustomer(
+                    UpdateCustomer(customerID: customer, companyName: nil, address: bare, reseller: .keep)))
+    }
+
+    @Test("customer.update corrects the administrator's e-mail address")
+    func administratorEmail() {
+        #expect(
+            command(.customerUpdate, #""customerAdminEmail":"a@b.co""#)
+                == .updateCustomer(
+                    UpdateCustomer(
+                        customerID: customer, companyName: nil, address: nil, reseller: .keep,
+                        customerAdminEmail: "a@b.co")))
+    }
+
+    @Test("renewal-inventory.set with an empty list, and subscription.enable as a quote")
+    func clearingAndQuotedEnabling() {
+        let member = #""subscriptionId":"\#(subscription)""#
+        #expect(
+            command(.renewalInventorySet, #"\#(member),"renewalInventory":[]"#)
+                == .setRenewalInventory(
+                    SetRenewalInventory(customerID: customer, subscriptionID: subscription, renewalInventory: [])))
+        #expect(
+            command(.subscriptionEnable, #"\#(member),"quoteOnly":true"#)
+                == .enableSubscription(
+                    EnableSubscription(
+                        customerID: customer, subscriptionID: subscription, reason: nil, quoteOnly: true)))
+    }
+
+    @Test("Ids are read in either case; the routing key is the id as it is written, or in lower case")
+    func eitherCase() throws {
+        let upper = Sample.customer.uppercased()
+        let body = #"{"customerId":"\#(upper)","subscriptionId":"\#(subscription.description.uppercased())"}"#
+        let message = Message(
+            properties: MessageProperties(messageID: "1", type: "subscription.enable", appID: "test"),
+            body: Array(body.utf8))
+        for key in [upper, Sample.customer] {
+            let decoded = try decoder.decode(message, routingKey: key).get()
+            #expect(decoded.command.customerID == customer && decoded.command.subscriptionIDs == [subscription])
+        }
+        let mixed = decoder.decode(message, routingKey: String(upper.prefix(8)) + String(Sample.customer.dropFirst(8)))
+        guard case .failure(let failure) = mixed else {
+            Issue.record("accepted under another spelling")
+            return
+        }
+        #expect(failure.violations.map(\.code) == [.routingKeyMismatch])
+    }
+
+    @Test(
+        "An e-mail address that isn't ASCII is refused with the reason in words",
+        arguments: [("a@bücher.example", "xn--"), ("ä@example.com", "before the @"), ("a@b", "an e-mail address.")])
+    func emailInOtherScripts(_ email: String, _ words: String) throws {
+        let data = #"{"customerId":"\#(Sample.customer)","customerAdminEmail":"\#(email)"}"#
+        let violations = Contract.check(type: "customer.update", data: Array(data.utf8))
+        #expect(violations.map(\.pointer) == ["/customerAdminEmail"])
+        #expect(violations[0].message.contains(words) && !violations[0].message.contains(email))
+        #expect(TextRule.email.accepts(Array("a@xn--bcher-kva.example".utf8)[...]))
     }
 
     @Test("subscription.order")

@@ -14,7 +14,10 @@ struct CompatibilityTests {
     /// The schemas of the last release by name.
     private static func lastRelease() throws -> [String: JSONValue] {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-        let number = try #require(names.compactMap { Int($0) }.max(), "no release is stored")
+        return try release(#require(names.compactMap { Int($0) }.max(), "no release is stored"))
+    }
+
+    private static func release(_ number: Int) throws -> [String: JSONValue] {
         let release = folder.appendingPathComponent("\(number)")
         let files = try FileManager.default.contentsOfDirectory(at: release, includingPropertiesForKeys: nil)
         return try Dictionary(
@@ -35,6 +38,23 @@ struct CompatibilityTests {
             let new = try Self.schema(Array(text.utf8))
             #expect(SchemaComparison.breaks(kind, old: old, new: new) == [], "\(name)")
         }
+    }
+
+    @Test("What a release took back of what the one before promised is in the change log, and nothing else is")
+    func changeLog() throws {
+        let first = try Self.release(1)
+        let second = try Self.release(2)
+        let breaks = first.keys.sorted().flatMap { name -> [String] in
+            guard let old = first[name], let new = second[name] else { return ["\(name) was removed"] }
+            let kind: SchemaComparison.Kind = name.hasPrefix("command.") ? .command : .event
+            return SchemaComparison.breaks(kind, old: old, new: new).map { "\(name)\($0)" }
+        }
+        #expect(
+            breaks == [
+                "event.customer.created/address/country: enum XK", "event.customer.updated/address/country: enum XK",
+            ])
+        let log = try #require(Contract.changeLog.first { $0.release == 2 })
+        #expect(log.change.contains("XK"))
     }
 
     // MARK: The comparison itself

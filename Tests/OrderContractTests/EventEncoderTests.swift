@@ -122,8 +122,8 @@ struct EventSample {
             .rejected(
                 Rejection(
                     Violation(
-                        .startDateInFuture, at: "/subscriptions/0/startDate",
-                        "The start date 2026-12-24 is after today, 2026-11-22.")), key, type: "subscription.order")
+                        .startDateTooLate, at: "/subscriptions/0/startDate",
+                        "The start date 2027-12-24 is after 2027-02-20.")), key, type: "subscription.order")
         }
     }
 

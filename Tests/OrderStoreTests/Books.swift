@@ -190,6 +190,10 @@ final class Books {
                     SetAutoRenewal(
                         customerID: Self.customer(3), subscriptionID: Self.subscription(4), autoRenewal: true)),
                 Self.suspend(3, 3), Self.enable(3, 3), Self.suspend(3, 3), Self.suspend(3, 3),
+                // Suspended, it expires at its end, since it isn't to renew.
+                .setAutoRenewal(
+                    SetAutoRenewal(
+                        customerID: Self.customer(3), subscriptionID: Self.subscription(3), autoRenewal: false)),
                 try Self.refund(1, ov, 3),
                 .updateCustomer(
                     UpdateCustomer(customerID: Self.customer(1), companyName: nil, address: nil, reseller: .clear)),
@@ -205,6 +209,22 @@ final class Books {
             [
                 try Self.refund(1, renewal, 7), try Self.order(1, 8, ["ov": 2]), Self.setRenewal(1, 1, ["ov": 9]),
             ])
+    }
+}
+
+extension Books {
+    /// What comes after ``writeHistory()``: renewal inventories cleared, and a suspension past the end.
+    func writeSuspension() async throws {
+        try await apply(
+            day: 373,
+            [
+                try Self.order(3, 9, term: "P1M", renews: true, ["ov": 2]), Self.suspend(3, 9),
+                try Self.order(3, 10, term: "P1M", renews: true, ["ov": 1]),
+                Self.setRenewal(1, 8, ["ov": 3]), Self.setRenewal(1, 8, [:]),
+            ])
+        // A new period begins a fortnight after the end of the first; the next one follows on it.
+        try await apply(day: 418, [Self.enable(3, 9)])
+        try await apply(day: 460, by: .worker, Self.settle(1, 2, 3, 5))
     }
 }
 

@@ -30,10 +30,10 @@ extension Command {
         switch self {
         case .updateCustomer(let update):
             update.companyName != nil || update.address != nil || update.reseller != .keep
-                || update.administrativeResponsibility != nil
+                || update.administrativeResponsibility != nil || update.customerAdminEmail != nil
         case .orderSubscriptions(let order): order.subscriptions.allSatisfy { $0.inventory.isReadable(from: 0) }
         case .addInventory(let add): add.inventory.isReadable(from: 1)
-        case .setRenewalInventory(let set): set.renewalInventory.isReadable(from: 0)
+        case .setRenewalInventory(let set): set.renewalInventory.isEmpty || set.renewalInventory.isReadable(from: 0)
         case .processRefund(let refund): refund.refunds.allSatisfy { $0.quantity >= 1 }
         default: true
         }
@@ -75,6 +75,7 @@ extension Command {
             case .set(let reseller): data["resellerId"] = reseller
             }
             data["administrativeResponsibility"] = update.administrativeResponsibility?.rawValue
+            data["customerAdminEmail"] = update.customerAdminEmail
         case .orderSubscriptions(let order):
             data["subscriptions"] = order.subscriptions.map(\.document)
             data["quoteOnly"] = order.quoteOnly
@@ -94,6 +95,7 @@ extension Command {
         case .enableSubscription(let enable):
             data["subscriptionId"] = enable.subscriptionID.description
             data["reason"] = enable.reason
+            data["quoteOnly"] = enable.quoteOnly
         case .processRefund(let refund):
             data["refunds"] = refund.refunds.map {
                 ["transactionId": $0.transactionID.description, "quantity": $0.quantity] as [String: Any]
@@ -129,10 +131,9 @@ extension OrderSubscriptions.Item {
 
 extension Address {
     fileprivate var document: [String: Any] {
-        var address = [
-            "line1": line1, "city": city, "postalCode": postalCode, "stateOrProvince": stateOrProvince,
-            "country": country,
-        ]
+        var address = ["line1": line1, "city": city, "country": country]
+        address["postalCode"] = postalCode
+        address["stateOrProvince"] = stateOrProvince
         address["line2"] = line2
         address["line3"] = line3
         return address

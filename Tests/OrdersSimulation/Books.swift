@@ -99,7 +99,7 @@ extension Books.Holding {
     init(_ sale: Model.Sale, _ account: Model.Account, _ model: Model) {
         self.init(
             product: sale.product, term: sale.term, start: sale.start, period: sale.period,
-            periodEnd: Model.end(sale.start, sale.term, sale.period), state: sale.state,
+            periodEnd: Model.end(sale), state: sale.state,
             autoRenewal: sale.autoRenewal, inventory: model.inventory(sale, account),
             toRenew: sale.state == .expired ? [:] : sale.toRenew)
     }

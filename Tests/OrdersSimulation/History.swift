@@ -126,7 +126,8 @@ struct History {
                 SuspendSubscription(customerID: customer, subscriptionID: subscription(), reason: nil))
         case 66..<74:
             return .enableSubscription(
-                EnableSubscription(customerID: customer, subscriptionID: subscription(), reason: nil))
+                EnableSubscription(
+                    customerID: customer, subscriptionID: subscription(), reason: nil, quoteOnly: chance(10)))
         case 74..<92:
             return .processRefund(
                 ProcessRefund(
@@ -148,7 +149,8 @@ struct History {
         let isBasic = chance(25)
         let term = isBasic ? "P1M" : pick(["P1M", "P1M", "P1Y", "P365D"])
         let today = BillingZone("UTC")?.date(of: now)
-        let back = Int.random(in: chance(3) ? -2...400 : 0...(term == "P1M" ? 29 : 370), using: &random)
+        let back = Int.random(
+            in: chance(3) ? -100...400 : chance(10) ? -90...0 : 0...(term == "P1M" ? 29 : 370), using: &random)
         return OrderSubscriptions.Item(
             subscriptionID: subscription(), product: chance(2) ? "nothing" : isBasic ? "basic-pki" : "enterprise-pki",
             term: .of(chance(2) ? "P2Y" : term), startDate: chance(50) ? nil : today?.adding(days: -back),

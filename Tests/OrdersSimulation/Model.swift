@@ -35,6 +35,8 @@ struct Model {
         var term: Term
         var start: Day
         var period = 0
+        /// The period from whose start the ends are counted, where that isn't the first.
+        var restart: (period: Int, start: Day)?
         var state = SubscriptionState.active
         var autoRenewal: Bool
         var toRenew: [String: Int64] = [:]
@@ -69,44 +71,6 @@ struct Model {
         self.catalog = catalog
         self.prices = prices
     }
-
-    // MARK: Days
-
-    static let calendar: Calendar = zoned("UTC")
-
-    static func zoned(_ name: String) -> Calendar {
-        var calendar = Calendar(identifier: .gregorian)
-        calendar.timeZone = TimeZone(identifier: name) ?? .gmt
-        return calendar
-    }
-
-    static func day(_ time: Timestamp, in zone: String) -> Day {
-        let seconds = (Double(time.microseconds) / 1_000_000).rounded(.down)
-        let parts = zoned(zone).dateComponents([.year, .month, .day], from: Date(timeIntervalSince1970: seconds))
-        return calendar.date(from: parts) ?? .distantPast
-    }
-
-    static func day(_ date: CalendarDate) -> Day { Date(timeIntervalSince1970: Double(date.days) * 86400) }
-    static func days(_ from: Day, _ to: Day) -> Int { Int((to.timeIntervalSince(from) / 86400).rounded()) }
-    static func month(_ day: Day) -> Day {
-        calendar.date(from: calendar.dateComponents([.year, .month], from: day)) ?? .distantPast
-    }
-    static func later(_ day: Day, months: Int) -> Day {
-        calendar.date(byAdding: .month, value: months, to: day) ?? .distantFuture
-    }
-
-    static func end(_ start: Day, _ term: Term, _ period: Int) -> Day {
-        let text = term.description.dropFirst()
-        let count = (Int(text.dropLast()) ?? 0) * (period + 1)
-        switch text.last {
-        case "Y": return later(start, months: 12 * count)
-        case "M": return later(start, months: count)
-        default: return start.addingTimeInterval(Double(count) * 86400)
-        }
-    }
-
-    /// Half up; for the amounts of random histories, which are small.
-    static func round(_ dividend: Int64, _ divisor: Int64) -> Int64 { (2 * dividend + divisor) / (2 * divisor) }
 
     // MARK: Commands
 
@@ -185,11 +149,14 @@ struct Model {
         case .setRenewalInventory(let set):
             var toRenew = account.sales[set.subscriptionID]?.toRenew ?? [:]
             let outcome = change(set.subscriptionID, account) { sale, wrong in
-                if set.renewalInventory.isEmpty { wrong.insert("quantity_required") }
+                if set.renewalInventory.isEmpty {
+                    toRenew = [:]
+                    return [note(.renewalInventoryChange, sale, today)]
+                }
                 if Set(set.renewalInventory.map(\.certificateType)).count < set.renewalInventory.count {
                     wrong.insert("certificate_type_duplicate")
                 }
-                let end = Self.end(sale.start, sale.term, sale.period)
+                let end = Self.end(sale)
                 return set.renewalInventory.map { item in
                     if catalog.products[sale.product]?.certificateTypes[item.certificateType] == nil {
                         wrong.insert("certificate_type_unknown")
@@ -220,11 +187,27 @@ struct Model {
             if case .done = outcome { account.sales[suspend.subscriptionID]?.state = .suspended }
             return outcome
         case .enableSubscription(let enable):
+            var enabled = account.sales[enable.subscriptionID]
+            enabled?.state = .active
             let outcome = change(enable.subscriptionID, account) { sale, wrong in
                 if sale.state == .active { wrong.insert("subscription_already_active") }
-                return [note(.enablement, sale, today)]
+                if sale.state == .active || today < Self.end(sale) { return [note(.enablement, sale, today)] }
+                var next = sale
+                next.state = .active
+                next.period += 1
+                next.restart = (next.period, today)
+                next.toRenew = [:]
+                enabled = next
+                let items = toRenew(sale, account, today)
+                let isOffered =
+                    isSold(sale.product, today) && holds(catalog.products[sale.product]?.terms[sale.term], today)
+                if !isOffered || items.isEmpty {
+                    wrong.insert(isOffered ? "nothing_to_renew" : "term_not_sold")
+                    return []
+                }
+                return [note(.enablement, next, today)] + charges(.renewal, items, next, account, today, &wrong)
             }
-            if case .done = outcome { account.sales[enable.subscriptionID]?.state = .active }
+            if case .done = outcome { account.sales[enable.subscriptionID] = enabled }
             return outcome
         }
     }
@@ -260,9 +243,9 @@ struct Model {
             if isSold(item.product, today), !holds(catalog.products[item.product]?.terms[item.term], today) {
                 wrong.insert("term_not_sold")
             }
-            if sale.start > today { wrong.insert("start_date_in_future") }
-            if Self.end(sale.start, sale.term, 0) <= today { wrong.insert("start_date_too_early") }
-            if !wrong.isDisjoint(with: ["start_date_in_future", "start_date_too_early"]) { sale.start = today }
+            if Self.days(today, sale.start) > 90 { wrong.insert("start_date_too_late") }
+            if Self.end(sale) <= today { wrong.insert("start_date_too_early") }
+            if !wrong.isDisjoint(with: ["start_date_too_late", "start_date_too_early"]) { sale.start = today }
             entries += charges(.order, item.inventory, sale, account, today, &wrong)
             if wrong.isEmpty { ids.insert(sale.id) }
         }
@@ -352,9 +335,8 @@ struct Model {
             wrong.insert("product_unknown")
             return []
         }
-        let start = sale.period == 0 ? sale.start : Self.end(sale.start, sale.term, sale.period - 1)
-        let end = Self.end(sale.start, sale.term, sale.period)
-        let total = Self.days(start, end)
+        let end = Self.end(sale)
+        let total = Self.days(Self.start(sale), end)
         let left = min(total, Self.days(today, end))
         var entries: [Entry] = []
         for item in items {
@@ -400,6 +382,13 @@ struct Model {
         return price(sale.product, type, sale.term, partner, day) == nil ? "price_unknown" : nil
     }
 
+    /// What a sale's next period holds if it begins on a day.
+    private func toRenew(_ sale: Sale, _ account: Account, _ day: Day) -> [CertificateQuantity] {
+        inventory(sale, account).merging(sale.toRenew) { _, new in new }.sorted { $0.key < $1.key }
+            .filter { $0.value > 0 && unsold($0.key, sale, account.partner, day) == nil }
+            .map { CertificateQuantity(certificateType: $0.key, quantity: $0.value) }
+    }
+
     private func price(_ product: String, _ type: String, _ term: Term, _ partner: Partner, _ today: Day) -> Int64? {
         let inForce = prices.filter {
             $0.subject.product == product && $0.subject.certificateType == type && $0.subject.term == term
@@ -443,14 +432,14 @@ struct Model {
     /// Lives through each day that has something due, in order.
     private mutating func settle(_ account: inout Account, through today: Day, now: Day) {
         while true {
-            let ends = account.sales.values.filter { $0.state != .expired }.map {
-                Self.end($0.start, $0.term, $0.period)
+            let ends = account.sales.values.filter(Self.falls).map {
+                Self.end($0)
             }
             let invoiceEnd = account.invoices.last.flatMap { $0.name == nil ? Self.later($0.month, months: 1) : nil }
             guard let day = (ends + [invoiceEnd].compactMap { $0 }).min(), day <= today else { return }
             if invoiceEnd == day { close(&account) }
             let due = account.sales.values.filter {
-                $0.state != .expired && Self.end($0.start, $0.term, $0.period) == day
+                Self.falls($0) && Self.end($0) == day
             }
             for sale in due.sorted(by: { $0.id < $1.id }) { end(sale, &account, day, now: now) }
             account.settled = max(account.settled ?? day, day)
@@ -471,12 +460,9 @@ struct Model {
         var next = sale
         next.period += 1
         next.toRenew = [:]
-        let wanted = inventory(sale, account).merging(sale.toRenew) { _, new in new }
-        let items = wanted.sorted { $0.key < $1.key }
-            .filter { $0.value > 0 && unsold($0.key, sale, account.partner, day) == nil }
-            .map { CertificateQuantity(certificateType: $0.key, quantity: $0.value) }
+        let items = toRenew(sale, account, day)
         var wrong: Set<String> = []
-        if sale.state == .suspended || !sale.autoRenewal || items.isEmpty { wrong.insert("expires") }
+        if !sale.autoRenewal || items.isEmpty { wrong.insert("expires") }
         let entries = charges(.renewal, items, next, account, day, &wrong)
         if wrong.isEmpty {
             for var entry in entries {

@@ -183,9 +183,10 @@ extension Command {
             SuspendSubscription(customerID: .first, subscriptionID: .number(subscription), reason: reason))
     }
 
-    static func enable(_ subscription: Int = 1, reason: String? = nil) -> Command {
+    static func enable(_ subscription: Int = 1, reason: String? = nil, quoteOnly: Bool = false) -> Command {
         .enableSubscription(
-            EnableSubscription(customerID: .first, subscriptionID: .number(subscription), reason: reason))
+            EnableSubscription(
+                customerID: .first, subscriptionID: .number(subscription), reason: reason, quoteOnly: quoteOnly))
     }
 
     static func refund(

@@ -83,6 +83,58 @@ import Testing
         #expect(world.customer?.resellerID == nil)
     }
 
+    @Test("An update corrects the administrator's e-mail address, and the event tells it")
+    func administratorEmail() {
+        var world = World()
+        world.send(
+            .create(responsibility: .customerAdministered, email: "admni@example.com"), at: "2026-11-22T12:00:00Z")
+        let update = UpdateCustomer(
+            customerID: .first, companyName: nil, address: nil, reseller: .keep, customerAdminEmail: "admin@example.com"
+        )
+        let event = world.send(.updateCustomer(update), at: "2026-11-23T12:00:00Z")
+        guard case .customer(let told) = event.data else {
+            Issue.record("\(event)")
+            return
+        }
+        #expect(told.administratorEmail == "admin@example.com" && world.customer == told)
+        var other = World.withCustomer()
+        #expect(
+            other.send(.updateCustomer(update), at: "2026-11-23T12:00:00Z").violations
+                == ["customer_admin_email_not_allowed /customerAdminEmail"])
+        #expect(other.customer?.administratorEmail == nil)
+    }
+
+    @Test("An address without what its country needs is refused, at creation and at each change; what was there stays")
+    func addressByCountry() {
+        func address(_ country: String, _ code: String?, _ state: String?) -> Address {
+            Address(
+                line1: "1", line2: nil, line3: nil, city: "C", postalCode: code, stateOrProvince: state,
+                country: country)
+        }
+        let cases: [(Address, [String])] = [
+            (address("IE", nil, nil), []), (address("XK", nil, nil), []), (address("HK", nil, "Kowloon"), []),
+            (address("AE", nil, "Dubai"), []), (address("SG", "238880", nil), []), (address("DE", "10115", nil), []),
+            (address("US", nil, nil), ["postal_code_required", "state_or_province_required"]),
+            (address("DE", nil, "Berlin"), ["postal_code_required"]),
+            (address("AE", "0", nil), ["state_or_province_required"]),
+            (address("HK", "000000", "HK"), []),
+        ]
+        for (address, codes) in cases {
+            let violations = codes.map {
+                $0 == "postal_code_required" ? "\($0) /address/postalCode" : "\($0) /address/stateOrProvince"
+            }
+            var world = World()
+            let create = CreateCustomer(
+                customerID: .first, companyName: "E", address: address, resellerID: nil,
+                administrativeResponsibility: .partnerAdministered, customerAdminEmail: nil)
+            #expect(world.send(.createCustomer(create), at: "2026-11-22T12:00:00Z").violations == violations)
+            world = .withCustomer()
+            let update = UpdateCustomer(customerID: .first, companyName: nil, address: address, reseller: .keep)
+            #expect(world.send(.updateCustomer(update), at: "2026-11-22T12:00:00Z").violations == violations)
+            #expect(world.customer?.address == (codes.isEmpty ? address : .sample))
+        }
+    }
+
     @Test("Administrative responsibility never changes after creation, and nothing else of that command is done")
     func responsibilityImmutable() {
         var world = World.withCustomer()

@@ -17,9 +17,17 @@ import Testing
     }
 
     @Test(
-        "Only the canonical lower-case form is an id",
+        "An id is read in either case and written in lower case",
+        arguments: ["018F4C2E-6A1C-7C3E-9D55-0A4F7F2F9B10", "018f4C2e-6A1c-7c3e-9D55-0a4F7F2f9B10"])
+    func eitherCase(_ text: String) {
+        #expect(CustomerID(text) == CustomerID("018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10"))
+        #expect(CustomerID(text)?.description == text.lowercased())
+    }
+
+    @Test(
+        "Anything but the form of 36 characters is no id",
         arguments: [
-            "", "018F4C2E-6A1C-7C3E-9D55-0A4F7F2F9B10", "018f4c2e6a1c7c3e9d550a4f7f2f9b10",
+            "", "018f4c2e6a1c7c3e9d550a4f7f2f9b10",
             "{018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10}", "018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b1",
             "018f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b100", "018f4c2e-6a1c-7c3e-9d550-a4f7f2f9b10",
             "g18f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10", " 18f4c2e-6a1c-7c3e-9d55-0a4f7f2f9b10",

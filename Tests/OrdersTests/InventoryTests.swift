@@ -119,9 +119,6 @@ import Testing
             ])
         #expect(world.subscription()?.renewalInventory == [:])
         #expect(
-            world.send(.renewWith([]), at: "2026-11-22T12:00:00Z").violations == ["quantity_required /renewalInventory"]
-        )
-        #expect(
             world.send(.renewWith(1, "ov-ssl", 2), at: "2026-11-22T12:00:00Z").violations
                 == ["subscription_unknown /subscriptionId"])
         // A type that is held can be dropped even when the product doesn't list it any more.
@@ -131,6 +128,18 @@ import Testing
             )
         ])
         #expect(world.send(.renewWith(0, "ev-ssl"), at: "2026-11-22T12:00:00Z").type == .renewalInventorySet)
+    }
+
+    @Test("An empty renewal inventory clears what was set, and the subscription renews what it then holds")
+    func renewalInventoryCleared() {
+        var world = RenewalTests.world()
+        world.send(.renewWith(9), at: "2026-11-12T12:00:00Z")
+        let event = world.send(.renewWith([]), at: "2026-11-13T12:00:00Z")
+        #expect(event.type == .renewalInventorySet && world.subscription()?.renewalInventory == [:])
+        #expect(event.transactions.map(\.type) == [.renewalInventoryChange] && event.amounts == [0])
+        #expect(event.transactions[0].certificateType == nil && event.transactions[0].quantity == nil)
+        RenewalTests.settle(&world, "2026-12-10T12:00:00Z")
+        #expect(world.subscription()?.inventory == ["ov-ssl": 2, "ev-ssl": 1])
     }
 
     @Test("Auto-renewal is set either way, suspended or not, and recorded without money")

@@ -139,19 +139,6 @@ import Testing
         #expect(world.events.dropFirst(events).map(\.type) == [.customerSettled])
     }
 
-    @Test("A suspended subscription doesn't renew; one that was enabled in time does")
-    func whileSuspended() {
-        var world = Self.world()
-        world.send(.suspend(), at: "2026-11-12T12:00:00Z")
-        var enabled = world
-        Self.settle(&world, "2026-12-10T12:00:00Z")
-        #expect(world.subscription()?.state == .expired)
-        #expect(Self.expiryReason(world) == "The subscription was suspended.")
-        enabled.send(.enable(), at: "2026-12-09T12:00:00Z")
-        Self.settle(&enabled, "2026-12-10T12:00:00Z")
-        #expect(enabled.subscription()?.period.index == 1 && enabled.subscription()?.state == .active)
-    }
-
     @Test("With nothing left, or what isn't sold or priced any more, the subscription expires and says why")
     func cannotRenew() {
         let types: Set = ["ov-ssl", "ev-ssl"]

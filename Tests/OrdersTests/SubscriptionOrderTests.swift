@@ -37,16 +37,18 @@ import Testing
     }
 
     @Test(
-        "A start date may be backdated by up to the term minus one day",
+        "A start date may be backdated by up to the term minus one day, and lie up to 90 days ahead, charged in full",
         arguments: [
             // Today is 22 November 2026, or 28 February 2025 where it says so.
             ("P1Y", "2026-11-22", "2026-11-22", 36_500, nil),
             ("P1Y", "2026-11-21", "2026-11-22", 36_400, nil),
             ("P1Y", "2025-11-23", "2026-11-22", 100, nil),
             ("P1Y", "2025-11-22", "2026-11-22", nil, "start_date_too_early"),
-            ("P1Y", "2026-11-23", "2026-11-22", nil, "start_date_in_future"),
+            ("P1Y", "2026-11-23", "2026-11-22", 36_500, nil),
+            ("P1Y", "2027-02-20", "2026-11-22", 36_500, nil),
+            ("P1Y", "2027-02-21", "2026-11-22", nil, "start_date_too_late"),
             ("P1Y", "1900-01-01", "2026-11-22", nil, "start_date_too_early"),
-            ("P1Y", "9999-12-31", "2026-11-22", nil, "start_date_in_future"),
+            ("P1Y", "9999-12-31", "2026-11-22", nil, "start_date_too_late"),
             ("P365D", "2025-11-23", "2026-11-22", 100, nil),
             ("P365D", "2025-11-22", "2026-11-22", nil, "start_date_too_early"),
             // 31 October plus one month is 30 November, 30 days.
@@ -121,14 +123,14 @@ import Testing
         let event = world.send(
             .orderAll([
                 .item(1), .item(1, product: "nothing"), .item(9, product: "basic-pki", term: "P1Y", of: ["dv-ssl": 1]),
-                .item(3, start: "2026-11-23", of: ["dv-ssl": 1, "unpriced-ssl": 1, "ov-ssl": 0, "ev-ssl": -3]),
+                .item(3, start: "2027-11-23", of: ["dv-ssl": 1, "unpriced-ssl": 1, "ov-ssl": 0, "ev-ssl": -3]),
                 .item(4, of: [:]), .item(5, of: ["huge-ssl": 2]),
             ]), at: "2026-11-22T12:00:00Z")
         #expect(
             event.violations == [
                 "subscription_duplicate /subscriptions/1/subscriptionId", "product_unknown /subscriptions/1/product",
                 "subscription_exists /subscriptions/2/subscriptionId", "term_not_sold /subscriptions/2/term",
-                "start_date_in_future /subscriptions/3/startDate",
+                "start_date_too_late /subscriptions/3/startDate",
                 "certificate_type_unknown /subscriptions/3/inventory/0/certificateType",
                 "quantity_required /subscriptions/3/inventory/1/quantity",
                 "price_unknown /subscriptions/3/inventory/3/certificateType",
@@ -221,7 +223,7 @@ import Testing
         #expect(lines.map(\.certificateType) == order.transactions.map(\.certificateType))
         #expect(total.amount == order.amounts.reduce(0, +))
         #expect(
-            world.send(.order(start: "2027-01-01", quoteOnly: true), at: "2026-11-22T12:00:00Z").violations
-                .contains("start_date_in_future /subscriptions/0/startDate"))
+            world.send(.order(start: "2027-03-01", quoteOnly: true), at: "2026-11-22T12:00:00Z").violations
+                .contains("start_date_too_late /subscriptions/0/startDate"))
     }
 }

@@ -458,7 +458,7 @@ class HostileGenerator:
             "certificate_type_unknown": ordered(inventory=items(("no-such-type", 1))),
             "certificate_type_duplicate": ordered(inventory=items(("ov-ssl", 1), ("ov-ssl", 1))),
             "quantity_required": ordered(inventory=items(("ov-ssl", 0))),
-            "start_date_in_future": ordered(startDate=days(self.random.choice((3, 400, 100_000)))),
+            "start_date_too_late": ordered(startDate=days(self.random.choice((93, 400, 100_000)))),
             "start_date_too_early": ordered(term="P1M", startDate=days(self.random.choice((-40, -400, -40_000)))),
             "subscription_duplicate": (
                 "subscription.order", {"subscriptions": ordered(subscriptionId=twice)[1]["subscriptions"] * 2}),

@@ -110,7 +110,7 @@ def test_a_rejection_lists_every_violation_and_changes_nothing(running, shared_l
     command = order(
         customer,
         subscription({"ov-ssl": 1}, "P1M", startDate=backdated(running, 40)),
-        subscription({"ov-ssl": 1}, "P1Y", startDate=backdated(running, -2)),
+        subscription({"ov-ssl": 1}, "P1Y", startDate=backdated(running, -92)),
         subscription({"no-such-type": 1}),
         subscription({"ov-ssl": 1}, "P1Y", product="no-such-product"),
         subscription({"ov-ssl": 1}, "P7Y"),
@@ -121,7 +121,7 @@ def test_a_rejection_lists_every_violation_and_changes_nothing(running, shared_l
     violations = {violation["pointer"].split("/")[2]: violation["code"] for violation in rejected.data["violations"]}
     assert violations == {
         "0": "start_date_too_early",
-        "1": "start_date_in_future",
+        "1": "start_date_too_late",
         "2": "certificate_type_unknown",
         "3": "product_unknown",
         "4": "term_not_sold",

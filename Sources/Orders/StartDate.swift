@@ -1,9 +1,13 @@
-// How far back a subscription's start date may lie.
+// How far back or ahead a subscription's start date may lie.
 
-/// The rule of the start date: `start <= today < end`.
+/// The rule of the start date: `today < end` and `start <= today + 90 days`.
 ///
-/// That is "backdate by up to the term minus one day", stated so that 29 February can't break it.
-enum Backdating {
+/// The first is "backdate by up to the term minus one day", stated so that 29 February can't break it. A start in the future
+/// is charged in full at once.
+enum StartDate {
+    /// How many days ahead a subscription may start.
+    static let daysAhead = 90
+
     /// The first period of a subscription ordered `today`.
     ///
     /// - Parameter start: the start date that was asked for; today where there is none.
@@ -13,12 +17,14 @@ enum Backdating {
     ) -> Result<Period, Rejection> {
         let start = start ?? today
         let period = Period(index: 0, start: start, end: term.end(ofPeriod: 0, from: start))
-        if start > today {
+        let latest = today.adding(days: daysAhead)
+        if start > latest {
             return .failure(
                 Rejection(
                     Violation(
-                        .startDateInFuture, at: pointer(),
-                        "The start date \(start) is after today, \(today) in the partner's billing zone.")))
+                        .startDateTooLate, at: pointer(),
+                        "The start date \(start) is after \(latest), \(daysAhead) days from today, \(today) in the partner's "
+                            + "billing zone.")))
         }
         if period.end <= today {
             return .failure(
