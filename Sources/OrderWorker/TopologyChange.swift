@@ -16,6 +16,8 @@ public struct TopologyChange {
     /// How long workers may take to let go of a partition that is to be deleted.
     private let patience: Duration
     private var made: [String] = []
+    /// The first thing that exists otherwise. It keeps no other partition from being restored.
+    private var trouble: TopologyError?
 
     /// - Parameters:
     ///   - mover: moves commands between queues, under the workers' own account.
@@ -43,7 +45,7 @@ public struct TopologyChange {
     /// - Throws: ``TopologyError`` when the exchange type isn't known to the broker, when something exists otherwise, when
     ///   surplus partitions aren't empty, or when somebody consumes what is to be moved; `AMQPError` for everything else.
     public mutating func apply() async throws -> [String] {
-        made = []
+        (made, trouble) = ([], nil)
         for exchange in topology.exchanges { try await make(exchange) }
         for queue in topology.commonQueues {
             try await make(queue)
@@ -57,6 +59,7 @@ public struct TopologyChange {
             try await move(from: former)
         }
         try await record(topology.partitions)
+        if let trouble { throw trouble }
         return made
     }
 
@@ -83,12 +86,18 @@ public struct TopologyChange {
     private mutating func restore() async throws {
         var newExchanges: Set<Int> = []
         var newQueues: Set<Int> = []
+        var sound: [Int] = []
         for partition in 0..<topology.partitions {
-            if try await make(topology.exchange(partition: partition)) { newExchanges.insert(partition) }
-            if try await make(topology.queue(partition)) {
-                newQueues.insert(partition)
-            } else {
-                try await bindQueue(partition)
+            do {
+                if try await make(topology.exchange(partition: partition)) { newExchanges.insert(partition) }
+                sound.append(partition)
+                if try await make(topology.queue(partition)) {
+                    newQueues.insert(partition)
+                } else {
+                    try await bindQueue(partition)
+                }
+            } catch let error as TopologyError where error.code == .exists {
+                trouble = trouble ?? error
             }
         }
         // What came while a queue was missing is older than what comes from now on: it goes first.
@@ -97,7 +106,7 @@ public struct TopologyChange {
             try await withMovingExchange(directly: newQueues) { try await $0.empty(Topology.unrouted) }
         }
         for partition in newQueues { try await bindQueue(partition) }
-        try await bindRing(new: newExchanges)
+        try await bindRing(sound, new: newExchanges)
         if waiting > 0 { try await mover.move(from: Topology.unrouted, to: Topology.commands, atMost: waiting) }
     }
 
@@ -107,8 +116,8 @@ public struct TopologyChange {
     }
 
     /// Binds the partitions' exchanges to the ring, in the order in which the broker will rebuild it when it starts.
-    private func bindRing(new: Set<Int>) async throws {
-        for partition in 0..<topology.partitions {
+    private func bindRing(_ partitions: [Int], new: Set<Int>) async throws {
+        for partition in partitions {
             let name = Topology.queue(partition: partition)
             if let first = new.min(), partition > first, !new.contains(partition) {
                 try await connection.unbind(
@@ -215,7 +224,7 @@ public struct TopologyChange {
                 for queue in leaving { count += try await mover.move(from: queue.name, to: Self.moving) }
                 if count < 100 { break }
             }
-            try await bindRing(new: [])
+            try await bindRing(Array(0..<topology.partitions), new: [])
             for queue in former + unchanged {
                 try await connection.unbind(queue: queue.name, from: Topology.commands, routingKey: Topology.weight)
             }

@@ -119,7 +119,8 @@ struct BrokerExamination {
             examination.note("dead letters", .remark("\(depths.dead) in \(Topology.deadLetters)"))
         }
         let served =
-            depths.unserved == 0 ? "every partition has a worker" : "\(depths.unserved) partitions have no worker"
+            depths.unserved.isEmpty
+            ? "every partition has a worker" : "without a worker: \(depths.unserved.joined(separator: ", "))"
         examination.note("commands", .remark("\(depths.waiting) wait; \(served)"))
     }
 
@@ -127,7 +128,7 @@ struct BrokerExamination {
         var dead = 0
         var unrouted = 0
         var waiting = 0
-        var unserved = 0
+        var unserved: [String] = []
     }
 
     private func measure(_ connection: TopologyConnection) async throws -> QueueDepths {
@@ -135,9 +136,10 @@ struct BrokerExamination {
         depths.dead = try await connection.depth(ofQueue: Topology.deadLetters)?.messages ?? 0
         depths.unrouted = try await connection.depth(ofQueue: Topology.unrouted)?.messages ?? 0
         for partition in 0..<partitions {
-            let depth = try await connection.depth(ofQueue: Topology.queue(partition: partition))
+            let queue = Topology.queue(partition: partition)
+            let depth = try await connection.depth(ofQueue: queue)
             depths.waiting += depth?.messages ?? 0
-            if depth?.consumers == 0 { depths.unserved += 1 }
+            if depth?.consumers == 0 { depths.unserved.append(queue) }
         }
         return depths
     }

@@ -86,6 +86,8 @@ struct TopologyTests {
                 }
                 #expect(error?.code == .exists)
                 #expect(error?.during.contains("orders.01") == true)
+                #expect(
+                    try await topology.check(on: connection).count == 1, "it keeps nothing else from being made")
                 try await connection.deleteQueue("orders.01")
                 try await broker.apply(topology, on: connection)
                 try await connection.deleteQueue("orders.01")
