@@ -87,7 +87,7 @@ BAD_TYPES = ["customer.explode", "customer.create.v2", "customer.create/2", "Cus
              "customer.create ", "com.example.customer.create", "invoice.updated", "команда", "customer.ⅽreate"]
 BAD_CONTENT_TYPES = ["text/html", "application/xml", "application/json; charset=utf-16", "json",
                      "image/png", "application/json;charset=iso-8859-1",
-                     "application/cloudevents-batch+json", "x" * 255, ";", b"\xff/json",
+                     "application/cloudevents-batch+json", "x" * 255, b"\xff/json",
                      "application/cloudevents+avro", "application/cloudevents+json; charset=latin1"]
 BAD_TIMES = ["yesterday", "2026-02-30T00:00:00Z", "2026-11-22", "2026-11-22T25:00:00Z", "1795383306",
              "2026-11-22T21:35:06", "+10000-01-01T00:00:00Z", "2026-11-22T21:35:06+99:00", "x" * 1_000]
