@@ -71,6 +71,8 @@ enum TestCatalog {
                     {"product": "pki", "certificateType": "ev", "term": "P1Y", "currency": "USD", "unitPrice": 49900,
                      "effectiveFrom": "2020-01-01"},
                     {"product": "pki", "certificateType": "ov", "term": "P1Y", "currency": "EUR", "unitPrice": 18900,
+                     "effectiveFrom": "2020-01-01"},
+                    {"product": "pki", "certificateType": "ov", "term": "P1M", "currency": "EUR", "unitPrice": 1900,
                      "effectiveFrom": "2020-01-01"}]}
                 """.utf8))
     }

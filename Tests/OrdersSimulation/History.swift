@@ -55,6 +55,8 @@ struct History {
     var random: SeededGenerator
     /// The time of the latest command.
     private(set) var now: Timestamp = .at("2025-01-01T00:00:00Z")
+    /// The catalog as it now is: its zones' rules change.
+    private(set) var catalog = Self.catalog
     private var commands = 0
     private let customers: Int
     /// How many in a hundred commands are late, by up to a day.
@@ -80,6 +82,10 @@ struct History {
             chance(3) ? .random(in: 0..<20 * 86400, using: &random) : .random(in: 0..<12 * 3600, using: &random)
         now = now.adding(.microseconds(step * 1_000_000 / Int64(customers)))
         if chance(20) { now = now.adding(.seconds(Int64.random(in: 0..<600, using: &random))) }
+        // Now and then nothing runs for weeks or months.
+        if Int.random(in: 0..<500 * customers, using: &random) == 0 {
+            now = now.adding(.seconds(Int64.random(in: 20...100, using: &random) * 86400))
+        }
         let late: Int64 = chance(latePercent) ? .random(in: 0..<86400, using: &random) : 0
         let customer = Int.random(in: 1...customers, using: &random)
         let partner = ["acme", "bravo", "cobalt"][customer % 3]
@@ -90,6 +96,28 @@ struct History {
         return CommandEnvelope(
             key: CommandKey(source: "history", id: "\(commands)"), publisher: publisher,
             effectiveAt: now.adding(.seconds(-late)), command: command)
+    }
+
+    /// Now and then the rules of a partner's zone change, at whatever time of day and month: it is told by another zone's
+    /// file from then on, up to a whole day to the west or to the east.
+    ///
+    /// - Returns: whether they did; the catalog is another one then.
+    mutating func changeZone() -> Bool {
+        guard Int.random(in: 0..<40 * customers, using: &random) == 0 else { return false }
+        let id = pick(["acme", "bravo", "cobalt"])
+        let name = pick([
+            "Europe/Berlin", "Atlantic/Azores", "America/New_York", "Asia/Tokyo", "Pacific/Apia", "Pacific/Pago_Pago",
+        ])
+        guard let zone = BillingZone(name) else { return false }
+        catalog = Catalog(
+            version: catalog.version + 1,
+            partners: catalog.partners.values.map { partner in
+                Partner(
+                    id: partner.id, name: partner.name, currency: partner.currency,
+                    zone: partner.id == id ? zone : partner.zone, refundWindowDays: partner.refundWindowDays,
+                    publishers: partner.publishers, resellers: partner.resellers)
+            }, products: Array(catalog.products.values), prices: Self.prices)
+        return true
     }
 
     private mutating func command(for customer: CustomerID, booked: Int) -> Command {

@@ -80,7 +80,7 @@ struct Model {
         let partner: Partner?
         if envelope.publisher == .worker {
             guard let account = accounts[id] else { return .refused(["customer_unknown"]) }
-            partner = account.partner
+            partner = catalog.partners[account.partner.id]
         } else {
             partner = catalog.partners.values.first { envelope.publisher == .user($0.publishers[0]) }
         }

@@ -41,6 +41,10 @@ import Testing
         var bookings = Bookings()
         var played = 0
         while played < Self.commands {
+            if history.changeZone() {
+                world.catalog = history.catalog
+                model.catalog = history.catalog
+            }
             let size = Int.random(in: 1...12, using: &history.random)
             let commands = (0..<size).map { _ in history.next { bookings.count($0) } }
             let booked = world.transactions.count
