@@ -48,24 +48,28 @@ private enum AsyncAPI {
         ("version", "1.0.0"),
         (
             "description",
-            """
-            Applies order commands from RabbitMQ exactly once in effect, and announces what came of them.
+            .string(
+                """
+                Applies order commands from RabbitMQ exactly once in effect, and announces what came of them.
 
-            Messages are CloudEvents 1.0. A command may come in structured mode (application/cloudevents+json), in \
-            binary mode (headers cloudEvents:id, cloudEvents_id or ce-id, and so on), or with plain AMQP properties \
-            (message_id, type, timestamp, app_id) and a JSON body. An attribute is taken from the body, then the \
-            headers, then the properties; where two of them differ the command is refused (attribute_conflict). \
-            Source and id identify a command for ever: sending it again returns the same outcome. A missing source is \
-            the app_id, else the user that the broker verified; a missing time means now.
+                Messages are CloudEvents 1.0. A command may come in structured mode (application/cloudevents+json), in \
+                binary mode (headers cloudEvents:id, cloudEvents_id or ce-id, and so on), or with plain AMQP properties \
+                (message_id, type, timestamp, app_id) and a JSON body. An attribute is taken from the body, then the \
+                headers, then the properties; where two of them differ the command is refused (attribute_conflict). \
+                Source and id identify a command for ever: sending it again returns the same outcome. A missing source is \
+                the app_id, else the user that the broker verified; a missing time means now.
 
-            Commands of a customer are applied in the order in which they were published on one channel, as long as they \
-            have no priority: RabbitMQ 4 lets a message with a priority above 4 overtake others.
+                Commands of a customer are applied in the order in which they were published on one channel, as long as they \
+                have no priority: RabbitMQ 4 lets a message with a priority above 4 overtake others.
 
-            Commands may have no members but those described here. Events may gain members: ignore what you don't \
-            know. Deduplicate events by their id, and order those of one customer by their sequence.
+                Commands may have no members but those described here. Events may gain members: ignore what you don't \
+                know. Deduplicate events by their id, and order those of one customer by their sequence.
 
-            The codes of rejections are listed under x-error-codes.
-            """
+                The codes of rejections are listed under x-error-codes.
+
+                Changes of what consumers were promised:
+                \(Contract.changeLog.map { "- Release \($0.release): \($0.change)" }.joined(separator: "\n"))
+                """)
         ),
     ])
 

@@ -86,6 +86,25 @@ public struct CatalogFile: Decodable, Sendable, Equatable {
         try check()
     }
 
+    /// The partners of the file whose time zone this machine doesn't know, and why.
+    public var unusablePartners: [String] {
+        partners.compactMap { partner in
+            Self.problem(currency: partner.currency, zone: partner.billingZone).map { "partner '\(partner.id)': \($0)" }
+        }
+    }
+
+    /// Why a partner with these can't be served on this machine; nil where it can.
+    static func problem(currency: String, zone: String) -> String? {
+        if Currency(currency) == nil { return "'\(currency)' is no ISO 4217 currency that this program knows" }
+        if BillingZone(zone) != nil { return nil }
+        let present = BillingZone.presentName(of: zone)
+        let advice =
+            present == zone
+            ? "install tzdata, and tzdata-legacy where the distribution has it, or correct the name"
+            : "it is now called '\(present)': change it in the catalog, or install tzdata-legacy"
+        return "'\(zone)' is no time zone in /usr/share/zoneinfo; \(advice)"
+    }
+
     private static func explain(_ error: DecodingError) -> String {
         let (path, what): ([any CodingKey], String) =
             switch error {
@@ -133,9 +152,6 @@ public struct CatalogFile: Decodable, Sendable, Equatable {
             try Self.requireID(partner.id, "partner")
             guard Currency(partner.currency) != nil else {
                 throw .catalog("\(name): '\(partner.currency)' is no ISO 4217 currency")
-            }
-            guard BillingZone(partner.billingZone) != nil else {
-                throw .catalog("\(name): '\(partner.billingZone)' is no time zone in /usr/share/zoneinfo (tzdata)")
             }
             guard (0...3650).contains(partner.refundWindowDays ?? 30) else {
                 throw .catalog("\(name): the refund window must be 0 to 3650 days")

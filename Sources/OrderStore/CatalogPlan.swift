@@ -16,6 +16,8 @@ internal import PostgreSQL
 struct CatalogPlan {
     private(set) var changes: [CatalogChange] = []
     private(set) var statements: [Statement] = []
+    /// What is wrong with what stays as it is.
+    private(set) var warnings: [String] = []
     /// The products of which something that is sold now won't be, for at least one partner.
     private(set) var narrowedProducts: Set<String> = []
 
@@ -32,21 +34,34 @@ struct CatalogPlan {
     private mutating func planPartners(_ file: CatalogFile, _ stored: CatalogSnapshot) throws(StoreError) {
         var changed: [CatalogFile.Partner] = []
         for partner in file.partners {
+            let problem = CatalogFile.problem(currency: partner.currency, zone: partner.billingZone)
             guard let old = stored.partners[partner.id] else {
+                if let problem { throw .catalog("partner '\(partner.id)': \(problem)") }
                 note(.add, "partner \(partner.id) (\(partner.name), \(partner.currency), \(partner.billingZone))")
                 changed.append(partner)
                 continue
             }
-            guard old.currency == partner.currency, old.zone == partner.billingZone else {
+            let isRenamed = old.zone != partner.billingZone
+            guard old.currency == partner.currency,
+                !isRenamed || BillingZone.canRename(old.zone, to: partner.billingZone)
+            else {
                 throw .catalog(
                     "partner '\(partner.id)' has \(old.currency) and \(old.zone); currency and billing zone never change, "
-                        + "since its invoices are kept in them")
+                        + "since its invoices are kept in them, but to another name of the same zone")
+            }
+            // It stops only that partner, so that the rest of the file can be applied all the same.
+            if let problem { warnings.append("partner \(partner.id) can't be served here: \(problem)") }
+            if isRenamed {
+                note(
+                    .change,
+                    "partner \(partner.id): billing zone \(partner.billingZone), which has the rules of \(old.zone)")
+                changed.append(partner)
             }
             if old.name != partner.name || old.refundWindowDays != partner.refundWindowDays ?? 30 {
                 note(
                     .change,
                     "partner \(partner.id) (\(partner.name), refunds within \(partner.refundWindowDays ?? 30) days)")
-                changed.append(partner)
+                if !isRenamed { changed.append(partner) }
             }
         }
         statements.append(
@@ -56,7 +71,8 @@ struct CatalogPlan {
                 INSERT INTO partners (partner_id, name, currency, billing_zone, refund_window_days)
                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[])
                 ON CONFLICT (partner_id) DO UPDATE SET
-                    name = excluded.name, refund_window_days = excluded.refund_window_days
+                    name = excluded.name, billing_zone = excluded.billing_zone,
+                    refund_window_days = excluded.refund_window_days
                 """,
                 [
                     .textArray(changed.map(\.id)), .textArray(changed.map(\.name)),

@@ -19,6 +19,8 @@ public struct CatalogApplication: Sendable, Equatable {
     public let changes: [CatalogChange]
     /// The subscriptions that would have renewed as they are and won't.
     public let affectedRenewals: [AffectedRenewals]
+    /// What is wrong with what stays as it is, for people.
+    public let warnings: [String]
 }
 
 /// Reads and changes the catalog.
@@ -54,13 +56,20 @@ public struct CatalogStore: Sendable {
         for row in results[2] { publishers[try row.text(1), default: []].append(try row.text(0)) }
         var resellers: [String: [String: String]] = [:]
         for row in results[3] { resellers[try row.text(0), default: [:]][try row.text(1)] = try row.text(2) }
-        let partners = try results[1].map { row in
+        var partners: [Partner] = []
+        var unusable: [UnusablePartner] = []
+        for row in results[1] {
             var column = ColumnReader(row)
-            let id = try column.text()
-            return Partner(
-                id: id, name: try column.text(), currency: try column.value { Currency($0) },
-                zone: try column.value { BillingZone($0) }, refundWindowDays: try column.int(),
-                publishers: publishers[id] ?? [], resellers: resellers[id] ?? [:])
+            let (id, name) = (try column.text(), try column.text())
+            let (currency, zone, refundWindowDays) = (try column.text(), try column.text(), try column.int())
+            if let reason = CatalogFile.problem(currency: currency, zone: zone) {
+                unusable.append(UnusablePartner(id: id, publishers: publishers[id] ?? [], reason: reason))
+            } else if let currency = Currency(currency), let zone = BillingZone(zone) {
+                partners.append(
+                    Partner(
+                        id: id, name: name, currency: currency, zone: zone, refundWindowDays: refundWindowDays,
+                        publishers: publishers[id] ?? [], resellers: resellers[id] ?? [:]))
+            }
         }
         let types = Dictionary(grouping: try CatalogTables.readOffers(results[5]), by: \.key.owner)
         let terms = Dictionary(grouping: try CatalogTables.readOffers(results[6]), by: \.key.owner)
@@ -81,8 +90,8 @@ public struct CatalogStore: Sendable {
                 terms: sold)
         }
         return Catalog(
-            version: try results[0].first?.int64(0) ?? 0, partners: partners, products: products,
-            prices: try results[7].map(CatalogTables.readPrice))
+            version: try results[0].first?.int64(0) ?? 0, partners: partners, unusablePartners: unusable,
+            products: products, prices: try results[7].map(CatalogTables.readPrice))
     }
 
     /// Makes the catalog what the file says, or only says what would change.
@@ -91,7 +100,7 @@ public struct CatalogStore: Sendable {
     /// is deleted. Applying the same file again changes nothing.
     ///
     /// - Throws: ``StoreError`` with the code `invalidCatalog` where something would change for a day that has passed, or
-    ///   a partner's currency or billing zone would change: that would rewrite history.
+    ///   a partner's currency or the rules of its billing zone would change: that would rewrite history.
     public func apply(_ file: CatalogFile, dryRun: Bool) async throws -> CatalogApplication {
         do {
             return try await change(file, dryRun: dryRun)
@@ -106,7 +115,9 @@ public struct CatalogStore: Sendable {
             _ = try await connection.query(Statement("SELECT pg_advisory_xact_lock($1)", .int8(key)))
             let stored = try await CatalogSnapshot.load(connection)
             let plan = try CatalogPlan(file: file, stored: stored)
-            guard !plan.changes.isEmpty else { return CatalogApplication(changes: [], affectedRenewals: []) }
+            guard !plan.changes.isEmpty else {
+                return CatalogApplication(changes: [], affectedRenewals: [], warnings: plan.warnings)
+            }
             // A dry run makes the changes too, and takes them back: what they come to is asked of the database.
             let before = try Self.read(try await connection.pipeline(Self.statements))
             _ = try await connection.pipeline([Statement("SAVEPOINT changes")] + plan.statements)
@@ -114,7 +125,8 @@ public struct CatalogStore: Sendable {
             let affected = try await AffectedRenewals.find(
                 of: plan.narrowedProducts, before: before, after: after, on: connection)
             if dryRun { _ = try await connection.query(Statement("ROLLBACK TO SAVEPOINT changes")) }
-            return CatalogApplication(changes: plan.changes, affectedRenewals: affected)
+            return CatalogApplication(
+                changes: plan.changes, affectedRenewals: affected, warnings: plan.warnings)
         }
     }
 }

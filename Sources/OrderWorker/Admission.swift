@@ -107,7 +107,7 @@ struct Admission: Sendable {
         case .userID:
             guard let user = command.userID else { return .anonymous }
             // A command that claims to be another partner's is nobody's.
-            let isForged = command.decoded.partnerID.map { catalog.partner(for: .user(user))?.id != $0 } ?? false
+            let isForged = command.decoded.partnerID.map { catalog.partnerID(for: .user(user)) != $0 } ?? false
             return isForged ? .anonymous : .user(user)
         }
     }
@@ -118,7 +118,7 @@ struct Admission: Sendable {
         if case .worker = publisher {
             sender = InboxKey.worker
         } else {
-            sender = catalog.partner(for: publisher)?.id ?? InboxKey.unknown
+            sender = catalog.partnerID(for: publisher) ?? InboxKey.unknown
         }
         return InboxKey(sender: sender, command: command.decoded.key)
     }

@@ -31,6 +31,19 @@ public struct BillingZone: Sendable {
         zone = file.offsets
     }
 
+    /// Whether a zone can be renamed without moving anything: the two names have the same changes of offset, or stand for
+    /// the same zone in the time zone database, which is what counts where the files of earlier names are missing.
+    ///
+    /// - Parameter present: has to be known here.
+    public static func canRename(_ former: String, to present: String) -> Bool {
+        guard let zone = BillingZone(present) else { return false }
+        if let other = BillingZone(former) { return other.zone == zone.zone }
+        return presentName(of: former) == presentName(of: present)
+    }
+
+    /// What a zone's name stands for now: `Europe/Kyiv` for `Europe/Kiev`; the name itself where it is no earlier one.
+    public static func presentName(of name: String) -> String { TimeZoneDatabase.presentName(of: name) }
+
     /// The local date at an instant.
     public func date(of time: Timestamp) -> CalendarDate {
         let local = Self.saturatingSum(time.microseconds, zone.offsets[zone.stretch(at: time.microseconds)])

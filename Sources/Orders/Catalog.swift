@@ -27,6 +27,21 @@ public struct Partner: Hashable, Sendable {
     }
 }
 
+/// A partner that can't be served on this machine: its customers' days can't be told. It stops nobody else.
+public struct UnusablePartner: Hashable, Sendable {
+    public let id: String
+    /// AMQP user names that may publish for it.
+    public let publishers: [String]
+    /// What is wrong and what to do about it, for people.
+    public let reason: String
+
+    public init(id: String, publishers: [String], reason: String) {
+        self.id = id
+        self.publishers = publishers
+        self.reason = reason
+    }
+}
+
 /// What subscriptions are for.
 public struct Product: Hashable, Sendable {
     /// How many certificate types a product may have, so that what a subscription holds can be told in one event.
@@ -109,18 +124,25 @@ public struct Catalog: Sendable {
     /// Goes up with every change of the catalog.
     public let version: Int64
     public let partners: [String: Partner]
+    /// The partners that can't be served here, by id; none of ``partners``.
+    public let unusablePartners: [String: UnusablePartner]
     public let products: [String: Product]
     private let partnerByPublisher: [String: String]
     /// By subject, latest first.
     private let prices: [Price.Subject: [Price]]
 
-    public init(version: Int64, partners: [Partner], products: [Product], prices: [Price]) {
+    public init(
+        version: Int64, partners: [Partner], unusablePartners: [UnusablePartner] = [], products: [Product],
+        prices: [Price]
+    ) {
         self.version = version
         self.partners = Dictionary(partners.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         self.products = Dictionary(products.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        self.unusablePartners = Dictionary(
+            unusablePartners.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let users = partners.map { ($0.id, $0.publishers) } + unusablePartners.map { ($0.id, $0.publishers) }
         self.partnerByPublisher = Dictionary(
-            partners.flatMap { partner in partner.publishers.map { ($0, partner.id) } },
-            uniquingKeysWith: { first, _ in first })
+            users.flatMap { id, users in users.map { ($0, id) } }, uniquingKeysWith: { first, _ in first })
         self.prices = Dictionary(grouping: prices, by: \.subject).mapValues { prices in
             prices.sorted { left, right in
                 guard let since = left.validity.from else { return false }
@@ -129,15 +151,22 @@ public struct Catalog: Sendable {
         }
     }
 
-    /// The partner for which `publisher` may act; nil when there is none.
-    public func partner(for publisher: Publisher) -> Partner? {
+    /// The id of the partner for which `publisher` may act, whether it can be served or not; nil when there is none.
+    public func partnerID(for publisher: Publisher) -> String? {
         switch publisher {
-        case .user(let name): partnerByPublisher[name].flatMap { partners[$0] }
-        case .trusted(let partner?): partners[partner]
-        case .trusted(nil): partners.count == 1 ? partners.values.first : nil
+        case .user(let name): partnerByPublisher[name]
+        case .trusted(let id?): partners[id] != nil || unusablePartners[id] != nil ? id : nil
+        case .trusted(nil):
+            partners.count + unusablePartners.count == 1 ? partners.keys.first ?? unusablePartners.keys.first : nil
         case .anonymous, .worker: nil
         }
     }
+
+    /// The partner for which `publisher` may act; nil when there is none that can be served.
+    public func partner(for publisher: Publisher) -> Partner? { partnerID(for: publisher).flatMap { partners[$0] } }
+
+    /// Why a partner can't be served here; nil where it can, or where there is none of this id.
+    public func unusable(_ partnerID: String) -> String? { unusablePartners[partnerID]?.reason }
 
     /// The price of one certificate in minor units for `partner` on `date`: the partner's own price where it has one in
     /// force, else the list price in its currency; nil when there is neither.

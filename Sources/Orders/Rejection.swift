@@ -14,6 +14,7 @@ public enum RejectionCode: String, CaseIterable, Sendable, Hashable {
     case internalError = "internal_error"
     // The command may not be given, or contradicts an earlier one.
     case publisherUnknown = "publisher_unknown"
+    case partnerUnusable = "partner_unusable"
     case commandIDReused = "command_id_reused"
     // Customers.
     case customerUnknown = "customer_unknown"
@@ -64,6 +65,7 @@ public enum RejectionCode: String, CaseIterable, Sendable, Hashable {
         case .replyToNotAllowed: "The reply_to names a queue of the worker's own."
         case .internalError: "The command could not be stored; it is kept for an operator."
         case .publisherUnknown: "The message's verified user may not publish for any partner."
+        case .partnerUnusable: "The partner's data in the catalog can't be used at the moment."
         case .commandIDReused: "A different command was sent with the same source and id before."
         case .customerUnknown: "The partner has no such customer."
         case .customerExists: "A customer with this id exists already."

@@ -22,9 +22,31 @@ enum TimeZoneDatabase {
 
     /// The bytes of a zone's file; `nil` if the name has another form or there is no such readable file.
     static func file(ofZone name: String, in directory: String = directory) -> [UInt8]? {
-        guard isZoneName(name) else { return nil }
+        isZoneName(name) ? contents(of: "\(directory)/\(name)") : nil
+    }
+
+    /// What a zone's name stands for now, by the database's own list of names (`tzdata.zi`): the name itself where it isn't
+    /// an earlier or another one. The list is there also where the files of earlier names are in a package of their own.
+    static func presentName(of name: String, in directory: String = directory) -> String {
+        guard let list = contents(of: "\(directory)/tzdata.zi") else { return name }
+        var targets: [Substring: Substring] = [:]
+        for line in String(decoding: list, as: UTF8.self).split(separator: "\n") where line.hasPrefix("L ") {
+            let words = line.split(separator: " ")
+            if words.count == 3 { targets[words[2]] = words[1] }
+        }
+        var present = Substring(name)
+        // A link can lead to another one; more of them than this would be a circle.
+        for _ in 0..<8 {
+            guard let target = targets[present] else { break }
+            present = target
+        }
+        return String(present)
+    }
+
+    /// The bytes of a regular file of moderate size.
+    private static func contents(of path: String) -> [UInt8]? {
         // Without O_NONBLOCK, opening a named pipe would wait for its writer.
-        let descriptor = open("\(directory)/\(name)", O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var status = stat()

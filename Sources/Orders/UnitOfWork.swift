@@ -91,9 +91,20 @@ public struct UnitOfWork {
         return outcome
     }
 
+    /// The partner that the command is for, where it can't be served here: the command isn't to be decided, but put aside
+    /// until it can.
+    public func unusablePartner(for envelope: CommandEnvelope) -> UnusablePartner? {
+        let id =
+            envelope.publisher == .worker
+            ? ledgers[envelope.command.customerID]?.state.customer?.partnerID
+            : catalog.partnerID(for: envelope.publisher)
+        return id.flatMap { catalog.unusablePartners[$0] }
+    }
+
     /// Whether the command is for a customer that isn't there yet, as far as its publisher may know: the customer's
-    /// creation may be under way.
+    /// creation may be under way. Or for a partner that can't be served here, which may be mended.
     public func waitsForCustomer(_ envelope: CommandEnvelope) -> Bool {
+        if unusablePartner(for: envelope) != nil { return true }
         if case .createCustomer = envelope.command { return false }
         guard let partner = catalog.partner(for: envelope.publisher) else { return false }
         return ledgers[envelope.command.customerID]?.state.customer?.partnerID != partner.id
@@ -154,6 +165,13 @@ public struct UnitOfWork {
 
     /// The partner for which the command acts.
     private func partner(for envelope: CommandEnvelope, _ customer: Customer?) -> Result<Partner, Rejection> {
+        let unusable = customer.flatMap { envelope.publisher == .worker ? catalog.unusablePartners[$0.partnerID] : nil }
+        if unusable != nil || catalog.partnerID(for: envelope.publisher).map({ catalog.unusable($0) != nil }) == true {
+            return .failure(
+                Rejection(
+                    Violation(
+                        .partnerUnusable, at: "", "The partner can't be served at the moment; send it again later.")))
+        }
         if case .worker = envelope.publisher, case .settle = envelope.command {
             if let customer, let partner = catalog.partners[customer.partnerID] { return .success(partner) }
             return .failure(.customerUnknown)

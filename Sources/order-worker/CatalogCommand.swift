@@ -7,7 +7,7 @@ internal import OrderStore
 struct CatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "catalog", abstract: "Provision partners, resellers, products and prices.",
-        subcommands: [Apply.self])
+        subcommands: [Apply.self, Check.self])
 
     struct Apply: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -44,8 +44,32 @@ struct CatalogCommand: AsyncParsableCommand {
             let changes = application.changes
             for change in changes { Console.print("\(change)") }
             for affected in application.affectedRenewals { Console.print("! \(affected)") }
+            for warning in application.warnings { Console.print("! \(warning)") }
             let count = changes.count == 1 ? "1 change" : "\(changes.count) changes"
             Console.print(changes.isEmpty ? "Nothing to change." : dryRun ? "\(count) to make." : "\(count) made.")
+        }
+    }
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Look for mistakes in a file, without a database.",
+            discussion: """
+                Also names the partners whose time zone this machine doesn't know: a worker here couldn't serve them. What \
+                applying it would change, "catalog apply --dry-run" shows.
+                """)
+
+        @Argument(help: "JSON file; - for standard input.") var file: String
+        @OptionGroup var common: CommonOptions
+
+        func run() async throws {
+            let bytes = try InputFile.read(path: file, maximumSize: 64 << 20, status: .trouble)
+            let catalog = try CatalogFile(json: Data(bytes))
+            let problems = catalog.unusablePartners
+            for problem in problems { Console.print("! \(problem)") }
+            guard problems.isEmpty else { throw ExitCode(ExitStatus.refused.rawValue) }
+            Console.print(
+                "\(catalog.partners.count) partners, \(catalog.products.count) products, "
+                    + "\(catalog.prices.count) prices: nothing is wrong with them.")
         }
     }
 }

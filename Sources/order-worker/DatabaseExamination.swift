@@ -3,6 +3,7 @@
 internal import Logging
 internal import OrderStore
 internal import OrderWorker
+internal import Orders
 internal import PostgreSQL
 
 struct DatabaseExamination {
@@ -121,6 +122,13 @@ struct DatabaseExamination {
             examination.note("catalog", .wrong(problem, mend: "order-worker catalog apply FILE"))
         } else {
             examination.note("catalog", .fine("\(partners) partners, \(publishers) publishers"))
+        }
+        for partner in try await CatalogStore(connection: connection).load().unusablePartners.values.sorted(by: {
+            $0.id < $1.id
+        }) {
+            examination.note(
+                "partner \(partner.id)",
+                .wrong("it can't be served from this machine", mend: partner.reason))
         }
     }
 }

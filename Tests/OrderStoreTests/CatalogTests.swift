@@ -10,6 +10,8 @@ import Testing
     /// A file with the partner acme and the product pki.
     struct File {
         var zone = "UTC"
+        /// More partners, as JSON.
+        var partners: [String] = []
         var types = [#""ov""#, #""ev""#]
         var terms = [#""P1Y""#, #""P1M""#]
         var prices = [price("ov", 100, "2020-01-01"), price("ev", 500, "2020-01-01")]
@@ -29,7 +31,7 @@ import Testing
                 json: Data(
                     """
                     {"partners": [{"id": "acme", "name": "Acme", "currency": "USD", "billingZone": "\(zone)",
-                                   "publishers": ["acme-user"]}],
+                                   "publishers": ["acme-user"]}\(partners.map { ", \($0)" }.joined())],
                      "products": [{"id": "pki", "name": "PKI", "certificateTypes": [\(types.joined(separator: ", "))],
                                    "terms": [\(terms.joined(separator: ", "))]}],
                      "prices": [\(prices.joined(separator: ", "))]}
@@ -300,6 +302,49 @@ import Testing
                 let changes = try await store.apply(File().parsed(), dryRun: true).changes
                 #expect(changes.map(\.kind) == [.remove] && changes[0].subject.hasPrefix("price 900 of pki old"))
             }
+        }
+    }
+
+    @Test("A partner whose zone this machine doesn't know keeps nobody else from being loaded or changed")
+    func unknownZone() async throws {
+        try await withStored { stored in
+            let second =
+                #"{"id": "bravo", "name": "Bravo", "currency": "USD", "billingZone": "Europe/Kiev", "publishers": ["b"]}"#
+            try await stored.connection.execute(
+                script: """
+                    INSERT INTO partners VALUES ('bravo', 'Bravo', 'USD', 'Atlantis/Capital', 30);
+                    INSERT INTO publishers VALUES ('b', 'bravo')
+                    """)
+            let catalog = try await stored.load()
+            #expect(catalog.partners.keys.sorted() == ["acme"] && catalog.unusablePartners.keys.sorted() == ["bravo"])
+            #expect(catalog.unusable("bravo")?.contains("Atlantis/Capital") == true)
+            // The rest of a file is applied; the plan says what is wrong.
+            var file = File()
+            file.partners = [second.replacing("Europe/Kiev", with: "Atlantis/Capital")]
+            file.prices.append(File.price("ov", 120, stored.day(30)))
+            let store = CatalogStore(connection: stored.connection)
+            let application = try await store.apply(file.parsed(), dryRun: false)
+            #expect(application.changes.map(\.kind) == [.add])
+            #expect(application.warnings.count == 1 && application.warnings[0].contains("bravo"))
+            #expect(try file.parsed().unusablePartners.count == 1)
+            // A new partner isn't taken with a zone that nobody could serve it by.
+            file.partners.append(
+                second.replacing("bravo", with: "cobalt").replacing(#"["b"]"#, with: #"["c"]"#).replacing(
+                    "Europe/Kiev", with: "Mars/Base"))
+            #expect(try await stored.refusal(file)?.contains("Mars/Base") == true)
+        }
+    }
+
+    @Test("A zone can be renamed to one with the same rules, and to no other")
+    func renamedZone() async throws {
+        try await withStored(File(zone: "Europe/Kiev")) { stored in
+            let changes = try await stored.apply(File(zone: "Europe/Kyiv"))
+            #expect(
+                changes == [
+                    "~ partner acme: billing zone Europe/Kyiv, which has the rules of Europe/Kiev"
+                ])
+            #expect(try await stored.load().partners["acme"]?.zone.name == "Europe/Kyiv")
+            #expect(try await stored.refusal(File(zone: "Europe/Berlin")) != nil)
         }
     }
 }

@@ -55,6 +55,22 @@ def test_doctor_is_content_with_a_sound_set_up_and_names_what_is_missing(servers
         bare.close()
 
 
+def test_doctor_and_catalog_name_the_partner_whose_zone_this_machine_does_not_know(stage, tmp_path):
+    assert stage.query(
+        "UPDATE partners SET billing_zone = 'Atlantis/Capital' WHERE partner_id = 'sakura' RETURNING partner_id")
+    done = stage.command_line("doctor", expect=1)
+    assert "sakura" in done.stdout and "Atlantis/Capital" in done.stdout
+    file = tmp_path / "catalog.json"
+    file.write_text(SAMPLE_CATALOG.read_text().replace("Asia/Tokyo", "Atlantis/Capital"))
+    checked = stage.command_line("catalog", "check", str(file), expect=1)
+    assert "sakura" in checked.stdout and "Atlantis/Capital" in checked.stdout
+    stage.command_line("catalog", "check", str(SAMPLE_CATALOG))
+    applied = stage.command_line("catalog", "apply", str(file))
+    assert "sakura" in applied.stdout and "Nothing to change" in applied.stdout
+    # The others are served.
+    stage.start_worker().wait_until_ready()
+
+
 def test_a_malformed_setting_stops_the_start_and_is_named(stage):
     done = stage.command_line("run", expect=None, PARTITIONS="many", seconds=30)
     assert done.returncode not in (0, None)
