@@ -2,6 +2,7 @@
 
 internal import CRabbitMQ
 internal import Glibc
+internal import SocketExecutor
 
 /// Owns a connection of librabbitmq's. It must be used by one thread at a time.
 ///
@@ -71,7 +72,7 @@ final class BrokerSocket {
         }
     }
 
-    private static func timeval(_ duration: Duration) -> Glibc.timeval {
+    static func timeval(_ duration: Duration) -> Glibc.timeval {
         let milliseconds = max(1, duration.milliseconds)
         return .init(tv_sec: Int(milliseconds / 1000), tv_usec: Int(milliseconds % 1000 * 1000))
     }
@@ -86,7 +87,7 @@ final class BrokerSocket {
         let socket = address.usesTLS ? amqp_ssl_socket_new(connection) : amqp_tcp_socket_new(connection)
         guard let socket else { throw AMQPError(.connectionFailed, during: operation, cause: "no socket was left") }
         if address.usesTLS {
-            try openSecure(socket, address, host, within: limit, configuration.tls, during: operation)
+            try BrokerTLS(configuration.tls, address: address).open(socket, host, within: limit)
         } else {
             do {
                 // librabbitmq doesn't tell why the system refuses a connection.
@@ -101,34 +102,6 @@ final class BrokerSocket {
             throw AMQPError(.connectionFailed, during: operation, cause: String(cString: strerror(errno)))
         }
         return descriptor
-    }
-
-    private static func openSecure(
-        _ socket: OpaquePointer, _ address: BrokerAddress, _ host: String, within limit: Duration,
-        _ tls: ConnectionConfiguration.TLS, during operation: String
-    ) throws(AMQPError) {
-        try secure(socket, tls, during: operation)
-        var timeout = timeval(limit)
-        let status = amqp_socket_open_noblock(socket, host, Int32(address.port), &timeout)
-        try check(status, .connectionFailed, during: operation)
-    }
-
-    private static func secure(
-        _ socket: OpaquePointer, _ tls: ConnectionConfiguration.TLS, during operation: String
-    ) throws(AMQPError) {
-        amqp_ssl_socket_set_verify_peer(socket, tls.verifiesBroker ? 1 : 0)
-        amqp_ssl_socket_set_verify_hostname(socket, tls.verifiesBroker ? 1 : 0)
-        try check(
-            amqp_ssl_socket_set_ssl_versions(socket, AMQP_TLSv1_2, AMQP_TLSvLATEST), .connectionFailed,
-            during: operation)
-        if tls.verifiesBroker, amqp_ssl_socket_set_cacert(socket, tls.certificateAuthorityFile) < 0 {
-            let cause = "the certificate authorities can't be read from \(tls.certificateAuthorityFile)"
-            throw AMQPError(.connectionFailed, during: operation, cause: cause)
-        }
-        if let own = tls.clientCertificate, amqp_ssl_socket_set_key(socket, own.certificateFile, own.keyFile) < 0 {
-            let cause = "the client certificate can't be read from \(own.certificateFile) and \(own.keyFile)"
-            throw AMQPError(.connectionFailed, during: operation, cause: cause)
-        }
     }
 
     private static func logIn(
@@ -148,11 +121,12 @@ final class BrokerSocket {
         ])
         let heartbeat = Int32(clamping: min(max(1, configuration.heartbeat.components.seconds), 65_535))
         // The properties point into the arena.
+        let (host, frame) = (address.virtualHost, Int32(configuration.largestFrame))
         let reply = withExtendedLifetime(arena) {
-            crabbitmq_login_plain(
-                connection, address.virtualHost, Int32(configuration.largestFrame), heartbeat, &properties,
-                address.user,
-                address.password)
+            configuration.usesCertificate(for: address)
+                ? crabbitmq_login_external(connection, host, frame, heartbeat, &properties, address.user)
+                : crabbitmq_login_plain(
+                    connection, host, frame, heartbeat, &properties, address.user, address.password)
         }
         switch reply.reply_type {
         case AMQP_RESPONSE_NORMAL:
@@ -167,7 +141,11 @@ final class BrokerSocket {
             throw AMQPError(
                 code == 403 ? .authenticationFailed : meaning, brokerCode: code, during: operation, cause: text)
         default:
-            try check(min(-1, reply.library_error), .connectionFailed, during: operation)
+            // A broker that wants a client's certificate says so only now, in TLS 1.3.
+            let isLacking = address.usesTLS && configuration.tls.clientCertificate == nil
+            let reason = isLacking ? ": does the broker want a client certificate?" : ""
+            let cause = String(cString: amqp_error_string2(min(-1, reply.library_error)))
+            throw AMQPError(.connectionFailed, during: operation, cause: cause + reason)
         }
     }
 

@@ -8,6 +8,8 @@ public struct ConnectionConfiguration: Sendable, CustomStringConvertible {
     public struct TLS: Sendable, Hashable {
         /// A file of the certificate authorities to trust, PEM.
         public var certificateAuthorityFile = "/etc/ssl/certs/ca-certificates.crt"
+        /// Whom the broker's certificate has to be for, and which name the broker is told; nil for the host of its address.
+        public var serverName: String?
         /// Whether the broker's certificate must be signed by one of them and name the host. Off is for tests.
         public var verifiesBroker = true
         /// The client's own certificate and key, PEM, where the broker asks for one.
@@ -64,6 +66,11 @@ public struct ConnectionConfiguration: Sendable, CustomStringConvertible {
             addresses.append(try BrokerAddress(url: String(trimmed)))
         }
         self.addresses = addresses
+    }
+
+    /// Whether the login is by the client's certificate (EXTERNAL): there is one, and no password.
+    func usesCertificate(for address: BrokerAddress) -> Bool {
+        address.usesTLS && tls.clientCertificate != nil && address.password.isEmpty
     }
 
     /// The addresses without their passwords.

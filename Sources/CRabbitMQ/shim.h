@@ -16,7 +16,11 @@
 #endif
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 // Swift calls no variadic function.
@@ -26,6 +30,69 @@ static inline amqp_rpc_reply_t crabbitmq_login_plain(
 ) {
     return amqp_login_with_properties(
         connection, virtual_host, 1, frame_max, heartbeat, properties, AMQP_SASL_METHOD_PLAIN, user, password);
+}
+
+// The same with the mechanism EXTERNAL: the broker knows the user by the client's certificate.
+static inline amqp_rpc_reply_t crabbitmq_login_external(
+    amqp_connection_state_t connection, const char *virtual_host, int frame_max, int heartbeat,
+    const amqp_table_t *properties, const char *user
+) {
+    return amqp_login_with_properties(
+        connection, virtual_host, 1, frame_max, heartbeat, properties, AMQP_SASL_METHOD_EXTERNAL, user);
+}
+
+// What a handshake is to see to, and why it failed.
+struct crabbitmq_tls {
+    char name[256];    // the server's name; empty for an address, which isn't sent
+    long verification; // X509_V_…: the first reason not to accept the certificate
+};
+
+static inline struct crabbitmq_tls *crabbitmq_tls_of(const SSL *ssl) {
+    return ssl ? (struct crabbitmq_tls *)SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) : NULL;
+}
+
+static int crabbitmq_tls_verified(int accepted, X509_STORE_CTX *store) {
+    struct crabbitmq_tls *tls =
+        crabbitmq_tls_of((SSL *)X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    if (!accepted && tls && tls->verification == X509_V_OK) tls->verification = X509_STORE_CTX_get_error(store);
+    return accepted;
+}
+
+// librabbitmq has put the numeric address there as the server's name.
+static void crabbitmq_tls_named(const SSL *ssl, int where, int result) {
+    struct crabbitmq_tls *tls = crabbitmq_tls_of(ssl);
+    (void)result;
+    if ((where & SSL_CB_HANDSHAKE_START) && tls) {
+        (void)SSL_set_tlsext_host_name((SSL *)ssl, tls->name[0] ? tls->name : NULL);
+    }
+}
+
+// Has the server's certificate verified, for this name or address. `tls` must stay until crabbitmq_tls_forget. Returns 0,
+// or -1 for what can't be a name.
+static inline int crabbitmq_tls_expect(amqp_socket_t *socket, struct crabbitmq_tls *tls, const char *name) {
+    SSL_CTX *context = (SSL_CTX *)amqp_ssl_socket_get_context(socket);
+    X509_VERIFY_PARAM *expected = SSL_CTX_get0_param(context);
+    if (X509_VERIFY_PARAM_set1_ip_asc(expected, name) != 1) {
+        if (strlen(name) >= sizeof tls->name) return -1;
+        X509_VERIFY_PARAM_set_hostflags(expected, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+        if (X509_VERIFY_PARAM_set1_host(expected, name, 0) != 1) return -1;
+        strcpy(tls->name, name);
+    }
+    ERR_clear_error();
+    SSL_CTX_set_app_data(context, tls);
+    SSL_CTX_set_info_callback(context, crabbitmq_tls_named);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, crabbitmq_tls_verified);
+    return 0;
+}
+
+static inline void crabbitmq_tls_forget(amqp_socket_t *socket) {
+    SSL_CTX_set_app_data((SSL_CTX *)amqp_ssl_socket_get_context(socket), NULL);
+}
+
+// OpenSSL's last word on this thread, or NULL.
+static inline const char *crabbitmq_tls_reason(void) {
+    unsigned long error = ERR_peek_last_error();
+    return error ? ERR_reason_error_string(error) : NULL;
 }
 
 // Sets the size of the kernel's send buffer and how long it may hold what the broker doesn't take before the kernel gives

@@ -78,10 +78,12 @@ public actor Connection {
                 var attempt = attempt
                 // With the name as the host, which the server's certificate has to be for.
                 if !address.isEmpty { attempt.parameters["hostaddr"] = address }
+                attempt.parameters = configuration.secured(attempt.parameters, at: address)
                 do {
                     return try await open(attempt, until: hosts.deadline(ofAddress: index, within: deadline))
                 } catch {
                     abandon()
+                    let error = await explained(error, attempt)
                     // Another server won't know the user or the database any better.
                     let isFinal = error.code == .authenticationFailed || error.sqlState?.hasPrefix("3D") == true
                     if isFinal || Task.isCancelled { throw error }
@@ -108,6 +110,23 @@ public actor Connection {
             failures.append(failure)
             return HostAddresses(numeric: [])
         }
+    }
+
+    /// The error with what is wrong with the server's certificate, where that is its reason.
+    private func explained(
+        _ error: PostgreSQLError, _ attempt: ConnectionConfiguration.Attempt
+    ) async -> PostgreSQLError {
+        guard error.message.contains("certificate verify failed"),
+            let address = attempt.parameters["hostaddr"].flatMap({ $0.isEmpty ? attempt.parameters["host"] : $0 }),
+            let authorities = configuration.authorities(of: attempt.parameters)
+        else { return error }
+        let port = attempt.parameters["port"].flatMap { Int($0) } ?? 5432
+        guard
+            let sentence = await CertificateProblem.sentence(address: address, port: port, authorities: authorities)
+        else { return error }
+        var explained = error
+        explained.message += " " + sentence
+        return explained
     }
 
     private func open(
@@ -172,10 +191,17 @@ public actor Connection {
         let advice =
             code == .authenticationFailed
             ? "Check user name and password, and the server's pg_hba.conf."
-            : sqlState.map(SQLState.advice) ?? "Check that the server runs, and its host and port in the configuration."
+            : sqlState.map(SQLState.advice) ?? Self.advice(message)
         return PostgreSQLError(
             code, during: "connect to \(attempt.server)", message, advice: advice, sqlState: sqlState,
             isConnectionUsable: false)
+    }
+
+    private static func advice(_ message: String) -> String {
+        message.contains("SSL") || message.contains("certificate")
+            ? "Set TLS up on the server and name who signed its certificate (sslrootcert=…), or, where the network is "
+                + "trusted, say sslmode=disable in the connection string."
+            : "Check that the server runs, and its host and port in the configuration."
     }
 
     // MARK: State

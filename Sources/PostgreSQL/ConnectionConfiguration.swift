@@ -1,13 +1,15 @@
 // Where the database is and how long to wait for it: a libpq connection string with bounds on every wait.
 
 internal import CLibPQ
+internal import Glibc
 internal import SocketExecutor
 
 /// How to reach the database.
 ///
 /// Defaults that the connection string may override: `keepalives_idle=10`, `keepalives_interval=5`, `keepalives_count=3`,
 /// `tcp_user_timeout=20000`, so that a dead network is noticed within 25 seconds on either side (the server's side is set
-/// by `options`, before those of the string, the service file or `PGOPTIONS`); `client_encoding` is always UTF-8, the session's time zone UTC.
+/// by `options`, before those of the string, the service file or `PGOPTIONS`); beyond this machine `sslmode=verify-full`, with
+/// the system's authorities; `client_encoding` is always UTF-8, the session's time zone UTC.
 public struct ConnectionConfiguration: Sendable {
     /// The session's name in `pg_stat_activity`. Overrides the connection string's.
     public var applicationName: String?
@@ -117,6 +119,51 @@ public struct ConnectionConfiguration: Sendable {
         ]
         parameters["options"] = options.compactMap(\.self).joined(separator: " ")
         return parameters
+    }
+
+    /// The parameters with what secures the connection where nobody has said how.
+    ///
+    /// libpq's own default takes a plain connection when it can't have another, and any certificate. That is right only for
+    /// what stays on this machine.
+    ///
+    /// - Parameter address: where the connection goes, numeric; empty where libpq knows by itself.
+    func secured(_ parameters: [String: String], at address: String) -> [String: String] {
+        var parameters = parameters
+        let numbers = address.isEmpty ? parameters["hostaddr"] ?? "" : address
+        let place = numbers.isEmpty ? parameters["host"] ?? "" : numbers
+        if !isSecuritySaid, !place.isEmpty, !"/@".contains(place.prefix(1)), !Self.isLoopback(place) {
+            parameters["sslmode"] = "verify-full"
+            if parameters["host"]?.isEmpty ?? true { parameters["host"] = place }
+        }
+        let mode = parameters["sslmode"] ?? effective["sslmode"] ?? ""
+        if mode.hasPrefix("verify"), effective["sslrootcert"] == nil, let file = Self.systemAuthorities {
+            parameters["sslrootcert"] = file
+        }
+        return parameters
+    }
+
+    /// The file of the authorities that libpq trusts with these parameters.
+    func authorities(of parameters: [String: String]) -> String? {
+        if let file = parameters["sslrootcert"] ?? effective["sslrootcert"] { return file }
+        return getenv("HOME").map { String(cString: $0) + "/.postgresql/root.crt" }
+    }
+
+    private var isSecuritySaid: Bool {
+        let variable = getenv("PGSSLMODE").map { $0[0] != 0 } ?? false
+        return given["sslmode"] != nil || variable || (effective["sslmode"] ?? "prefer") != "prefer"
+    }
+
+    private static func isLoopback(_ address: String) -> Bool {
+        var (four, six) = (in_addr(), in6_addr())
+        if inet_pton(AF_INET, address, &four) == 1 { return address.hasPrefix("127.") }
+        return inet_pton(AF_INET6, address, &six) == 1 && (address == "::1" || address.hasPrefix("::ffff:127."))
+    }
+
+    /// The system's certificate authorities, where the user has none for PostgreSQL (`~/.postgresql/root.crt`).
+    private static var systemAuthorities: String? {
+        if let home = getenv("HOME"), access(String(cString: home) + "/.postgresql/root.crt", R_OK) == 0 { return nil }
+        return ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
+            .first { access($0, R_OK) == 0 }
     }
 
     /// A comma-separated list of libpq's, in which an empty item has a meaning; empty when nothing was given.

@@ -57,10 +57,17 @@ struct BrokerOptions: ParsableArguments, SettingOptions {
     @Option(name: Setting.amqpURLFile.name, help: Setting.amqpURLFile.help) var urlFile: String?
     @Option(name: Setting.amqpPasswordFile.name, help: Setting.amqpPasswordFile.help) var passwordFile: String?
 
+    @Option(name: Setting.amqpAuthorities.name, help: Setting.amqpAuthorities.help) var authorities: String?
+    @Option(name: Setting.amqpCertificate.name, help: Setting.amqpCertificate.help) var certificate: String?
+    @Option(name: Setting.amqpKey.name, help: Setting.amqpKey.help) var key: String?
+    @Option(name: Setting.amqpServerName.name, help: Setting.amqpServerName.help) var serverName: String?
     @Option(name: Setting.managementURL.name, help: Setting.managementURL.help) var managementURL: String?
 
     var given: [Setting: String?] {
-        [.amqpURL: url, .amqpURLFile: urlFile, .amqpPasswordFile: passwordFile, .managementURL: managementURL]
+        [
+            .amqpURL: url, .amqpURLFile: urlFile, .amqpPasswordFile: passwordFile, .amqpAuthorities: authorities,
+            .amqpCertificate: certificate, .amqpKey: key, .amqpServerName: serverName, .managementURL: managementURL,
+        ]
     }
 }
 

@@ -10,8 +10,9 @@ extension Settings {
     func amqp() throws -> AMQP.ConnectionConfiguration {
         let (text, origin) = try secret(.amqpURL, file: .amqpURLFile)
         let url = try withPassword(text, from: .amqpPasswordFile) { try ConnectionText.addPassword($1, toAMQP: $0) }
+        var configuration: AMQP.ConnectionConfiguration
         do throws(AMQPError) {
-            return try AMQP.ConnectionConfiguration(uris: url)
+            configuration = try AMQP.ConnectionConfiguration(uris: url)
         } catch {
             throw Failure(
                 status: .configuration, message: "\(origin) can't be used: \(error.cause).",
@@ -19,6 +20,43 @@ extension Settings {
                     "Write it as amqp://user:password@host:port/vhost, and percent-encode special characters: / is %2F, @ is %40."
             )
         }
+        try secure(&configuration)
+        return configuration
+    }
+
+    /// Takes the settings for TLS up.
+    private func secure(_ configuration: inout AMQP.ConnectionConfiguration) throws {
+        if let file = try readable(.amqpAuthorities) { configuration.tls.certificateAuthorityFile = file }
+        if let entry = entries[.amqpServerName] { configuration.tls.serverName = entry.value.description }
+        switch (try readable(.amqpCertificate), try readable(.amqpKey)) {
+        case (nil, nil): break
+        case (let certificate?, let key?):
+            configuration.tls.clientCertificate = .init(certificateFile: certificate, keyFile: key)
+        case (let certificate, _):
+            throw Self.missing(certificate == nil ? .amqpCertificate : .amqpKey)
+        }
+        let settings: [Setting] = [.amqpAuthorities, .amqpCertificate, .amqpServerName]
+        if let used = settings.first(where: { entries[$0] != nil }), !configuration.addresses.contains(where: \.usesTLS)
+        {
+            let name = entries[used]?.origin.name(of: used) ?? used.key
+            throw Failure(
+                status: .configuration, message: "\(name) is set, but amqp.url doesn't ask for TLS.",
+                advice: "Write the URL with amqps://.")
+        }
+    }
+
+    /// The file that a setting names, if it is set.
+    private func readable(_ setting: Setting) throws -> String? {
+        guard let entry = entries[setting] else { return nil }
+        let path = entry.value.description
+        do {
+            _ = try InputFile.read(path: path, maximumSize: 16 << 20, status: .configuration)
+        } catch let failure as Failure {
+            throw Failure(
+                status: .configuration, message: "\(entry.origin.name(of: setting)): \(failure.message)",
+                advice: failure.advice)
+        }
+        return path
     }
 
     /// How to reach the database.

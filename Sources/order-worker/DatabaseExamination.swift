@@ -41,17 +41,16 @@ struct DatabaseExamination {
         }
         do {
             let row = try await connection.query(
-                Statement("SELECT current_setting('transaction_read_only') = 'on', current_setting('fsync') = 'on'")
+                Statement("SELECT current_setting('transaction_read_only') = 'on'")
             ).first
             if try row?.bool(0) == true {
                 let mend = "name the primary, or add target_session_attrs=read-write"
                 examination.note("database", .wrong("it is read-only", mend: mend))
                 return
             }
-            if try row?.bool(1) == false {
-                examination.note(
-                    "database", .wrong("fsync is off: a crash would lose orders", mend: "set fsync = on"))
-            }
+            let faults = try await DatabaseConditions.faults(on: connection)
+            for fault in faults { examination.note("database", .wrong(fault.text, mend: fault.mend)) }
+            if faults.isEmpty { examination.note("database", .fine("keeps every text, and every commit")) }
             try await Migrator(migrations: OrderMigrations.all).verify(on: connection)
             examination.note("schema", .fine("is this program's"))
             try await examineRights(connection, &examination)

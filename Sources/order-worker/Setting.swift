@@ -5,6 +5,10 @@ enum Setting: String, CaseIterable, Sendable {
     case amqpURL = "amqp.url"
     case amqpURLFile = "amqp.url.file"
     case amqpPasswordFile = "amqp.password.file"
+    case amqpAuthorities = "amqp.tls.ca.file"
+    case amqpCertificate = "amqp.tls.certificate.file"
+    case amqpKey = "amqp.tls.key.file"
+    case amqpServerName = "amqp.tls.server.name"
     case managementURL = "rabbitmq.management.url"
     case databaseURL = "database.url"
     case databaseURLFile = "database.url.file"
@@ -44,9 +48,20 @@ enum Setting: String, CaseIterable, Sendable {
                 .text,
                 "RabbitMQ's management API, http://USER:PASSWORD@HOST:15672, by which policies and bindings are checked.",
                 isSecret: true)
+        case .amqpAuthorities:
+            Definition(
+                .text, "File of the authorities (PEM) that may sign the broker's certificate; else the system's.")
+        case .amqpCertificate:
+            Definition(
+                .text, "File of the client's own certificate (PEM); with an amqp.url without password also the login.")
+        case .amqpKey: Definition(.text, "File of the key that belongs to it (PEM, without a pass phrase).")
+        case .amqpServerName:
+            Definition(.text, "Whom the broker's certificate must be for, if not the host of amqp.url.")
         case .databaseURL:
             Definition(
-                .text, "Database: postgresql://USER:PASSWORD@HOST:PORT/NAME, or any libpq connection string.",
+                .text,
+                "Database: postgresql://USER:PASSWORD@HOST:PORT/NAME, or any libpq connection string. Beyond this machine "
+                    + "sslmode is verify-full unless it says otherwise.",
                 isSecret: true)
         case .databaseURLFile: Definition(.text, "File that holds database.url.")
         case .databasePasswordFile: Definition(.text, "File that holds the password, for a database.url without one.")

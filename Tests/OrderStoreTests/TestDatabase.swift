@@ -11,7 +11,7 @@ import Testing
 struct TestDatabase: Sendable {
     let name: String
 
-    private static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
     func connect() async throws -> Connection {
         var components = try #require(URLComponents(string: Self.address()))

@@ -2,10 +2,12 @@
 
 internal import Glibc
 
-enum TCPSocket {
+/// Connects sockets without the help of a C library.
+public enum TCPSocket {
     /// Why there is no connection.
-    struct Failure: Error {
-        let cause: String
+    public struct Failure: Error, Sendable {
+        /// The system's words, in lower case: they continue a sentence.
+        public let cause: String
 
         /// - Parameter number: the system's error number.
         init(_ number: Int32) { cause = String(cString: strerror(number)).lowercased() }
@@ -20,7 +22,7 @@ enum TCPSocket {
     ///   - limit: how long that may take.
     /// - Returns: a descriptor that doesn't block, set up as librabbitmq would: closed in child processes, without Nagle's
     ///   algorithm, with keep-alives.
-    static func open(_ host: String, port: Int, within limit: Duration) throws(Failure) -> Int32 {
+    public static func open(_ host: String, port: Int, within limit: Duration) throws(Failure) -> Int32 {
         var hints = addrinfo()
         hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -44,6 +46,9 @@ enum TCPSocket {
         }
     }
 
+    /// Closes what ``open(_:port:within:)`` gave.
+    public static func hangUp(_ descriptor: Int32) { close(descriptor) }
+
     private static func set(_ level: Int, _ option: Int32, of descriptor: Int32) throws(Failure) {
         var on: Int32 = 1
         let size = socklen_t(MemoryLayout<Int32>.size)
@@ -58,8 +63,8 @@ enum TCPSocket {
         let deadline = ContinuousClock.now + limit
         var state = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while true {
-            let left = max(0, ContinuousClock.now.duration(to: deadline).milliseconds)
-            let ready = poll(&state, 1, Int32(clamping: left))
+            let left = max(0, ContinuousClock.now.duration(to: deadline) / .milliseconds(1)).rounded(.up)
+            let ready = poll(&state, 1, Int32(min(left, 3_600_000)))
             if ready > 0 { break }
             if ready == 0 { throw Failure(ETIMEDOUT) }
             if errno != EINTR { throw Failure(errno) }
