@@ -64,6 +64,10 @@ struct CatalogPlan {
                 if !isRenamed { changed.append(partner) }
             }
         }
+        let named = Set(file.partners.map(\.id))
+        for id in stored.partners.keys.sorted() where !named.contains(id) {
+            warnings.append("partner \(id) isn't in the file; it stays, and nobody may publish for it")
+        }
         statements.append(
             Statement(
                 name: "store partners",
@@ -113,6 +117,13 @@ struct CatalogPlan {
                 guard old != reseller.name else { continue }
                 note(old == nil ? .add : .change, "reseller \(reseller.id) of \(partner.id) (\(reseller.name))")
                 wanted.append((partner.id, reseller.id, reseller.name))
+            }
+        }
+        for partner in file.partners {
+            let named = Set((partner.resellers ?? []).map(\.id))
+            for key in stored.resellers.keys.sorted() where key.owner == partner.id && !named.contains(key.name) {
+                warnings.append(
+                    "reseller \(key.name) of \(partner.id) isn't in the file; it stays, since customers may be its")
             }
         }
         statements.append(

@@ -17,7 +17,7 @@ extension Clock {
             try await withPublisher { publisher in
                 var memory = AskedMemory()
                 while !Task.isCancelled, board.status.isElected {
-                    try await pass(due, publisher, &memory)
+                    try await pass(due, CatalogStore(connection: connection), publisher, &memory)
                     succeeded()
                     try await Task.sleep(for: interval)
                 }
@@ -26,19 +26,27 @@ extension Clock {
     }
 
     private func pass(
-        _ due: DueCustomers, _ publisher: PublisherConnection, _ memory: inout AskedMemory
+        _ due: DueCustomers, _ catalog: CatalogStore, _ publisher: PublisherConnection, _ memory: inout AskedMemory
     ) async throws {
         let now = try await due.now()
         var position: DuePage.Position?
         repeat {
             let page = try await due.find(dueBy: now, from: position, limit: Self.limit)
-            let asked = page.customers.filter { !memory.remembers($0) }
+            let asked = try await servable(page.customers.filter { !memory.remembers($0) }, catalog)
             try await ask(asked, publisher, isAhead: false) { _ in now }
             memory.add(asked, through: now)
             if !asked.isEmpty { logger.info("settlements asked for", metadata: ["customers": "\(asked.count)"]) }
             try await wait(for: asked, due, within: .seconds(10))
             position = page.end
         } while position != nil && board.status.isElected && !Task.isCancelled
+    }
+
+    /// The customers whose partner can be served here. What is due for the others waits until it can: asked for, it would
+    /// only be put aside.
+    private func servable(_ customers: [DueCustomer], _ catalog: CatalogStore) async throws -> [DueCustomer] {
+        guard !customers.isEmpty else { return [] }
+        let unusable = try await catalog.load().unusablePartners
+        return customers.filter { unusable[$0.partnerID] == nil }
     }
 
     /// Waits until nearly all are settled, as live orders that came before are applied before them.

@@ -347,4 +347,20 @@ import Testing
             #expect(try await stored.refusal(File(zone: "Europe/Berlin")) != nil)
         }
     }
+
+    @Test("A partner or reseller that the file no longer names stays, and the plan says so")
+    func stays() async throws {
+        try await withStored { stored in
+            try await stored.connection.execute(
+                script: """
+                    INSERT INTO partners VALUES ('bravo', 'Bravo', 'EUR', 'UTC', 30);
+                    INSERT INTO resellers VALUES ('acme', 'east', 'East')
+                    """)
+            let application = try await CatalogStore(connection: stored.connection).apply(
+                File().parsed(), dryRun: false)
+            #expect(application.changes == [])
+            #expect(application.warnings.count == 2)
+            #expect(application.warnings.map { $0.prefix(13) } == ["partner bravo", "reseller east"])
+        }
+    }
 }
