@@ -17,6 +17,18 @@ enum CustomerTable {
             """, [.identifiers(ids)])
     }
 
+    /// The customer's row, without a lock.
+    static func find(_ id: CustomerID) -> Statement {
+        Statement(
+            name: "find customer",
+            """
+            SELECT customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
+                   state_or_province, country, reseller_id, administrative_responsibility, administrator_email,
+                   created_at, event_sequence, settled_through
+            FROM customers WHERE customer_id = ANY($1)
+            """, [.identifiers([id])])
+    }
+
     static func read(_ row: Row) throws -> Customer {
         var column = ColumnReader(row)
         return Customer(

@@ -71,6 +71,15 @@ enum InboxTable {
             ])
     }
 
+    /// Everything that is kept, a customer's commands together.
+    static let byCustomer = Statement(
+        name: "replay inbox",
+        """
+        SELECT received_at, sender, source, id, customer_id, partition, type, publisher, effective_at, data, traceparent,
+               tracestate, outcome_id, outcome_type, outcome_at, outcome_data
+        FROM inbox ORDER BY customer_id
+        """, [])
+
     static func read(_ row: Row) throws -> InboxEntry {
         var column = ColumnReader(row)
         let receivedAt = try column.timestamp()

@@ -14,6 +14,17 @@ enum InvoiceTable {
             """, [.identifiers(customers)])
     }
 
+    /// All that a customer has ever had.
+    static func loadAll(of customer: CustomerID) -> Statement {
+        Statement(
+            name: "load all invoices",
+            """
+            SELECT customer_id, invoice_id, partner_id, period_start, period_end, state, number, version, total, currency,
+                   due_at
+            FROM invoices WHERE customer_id = ANY ($1::uuid[])
+            """, [.identifiers([customer])])
+    }
+
     static func read(_ row: Row) throws -> Invoice {
         var column = ColumnReader(row)
         let customerID: CustomerID = try column.identifier()

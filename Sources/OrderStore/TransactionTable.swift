@@ -50,6 +50,14 @@ enum TransactionTable {
             """, [.identifiers(customers), .timestamptz(now.microseconds), .identifiers(others)])
     }
 
+    /// All that a customer has ever had.
+    static func loadAll(of customer: CustomerID) -> Statement {
+        Statement(
+            name: "load transactions",
+            "SELECT \(columns) FROM transactions t WHERE t.customer_id = ANY ($1::uuid[]) ORDER BY t.at, t.transaction_id",
+            [.identifiers([customer])])
+    }
+
     static func read(_ row: Row) throws -> Transaction {
         var column = ColumnReader(row)
         return try read(&column)

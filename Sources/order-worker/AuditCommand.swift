@@ -15,9 +15,16 @@ struct AuditCommand: AsyncParsableCommand {
             Reads one snapshot and changes nothing: workers may go on meanwhile. Exit status 1 if anything breaks an \
             invariant. With --json it prints one object: isSound, and checks with name, invariant, breaches (how many \
             there are), offender (what one is called) and examples (customerId, id).
+
+            With --replay the commands that are kept in the inbox are decided again as well, customer by customer from the \
+            first command on, and each difference to what is stored is named. A customer whose creation is no longer kept is \
+            passed over. What an earlier version decided by other rules, and what depended on a partner's settings that were \
+            changed since, is a difference too. With --json the object has a member replay: customers, skipped, commands, \
+            differences (how many there are) and examples (customerId, difference).
             """)
 
     @Flag(help: "Print one JSON object.") var json = false
+    @Flag(help: "Also decide the kept commands again and name each difference to what is stored.") var replay = false
     @Option(help: ArgumentHelp("How many breaches of each check to name; all are counted.", valueName: "number"))
     var limit = 10
     @OptionGroup var database: DatabaseOptions
@@ -30,8 +37,9 @@ struct AuditCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try common.load(database, waiting)
-        let findings = try await settings.withDatabase(statementTimeout: Settings.wholeTables) { connection in
-            try await Audit(connection: connection).run(limit: limit) { step in
+        let (findings, replayed) = try await settings.withDatabase(statementTimeout: Settings.wholeTables) {
+            connection in
+            let findings = try await Audit(connection: connection).run(limit: limit) { step in
                 switch step {
                 case .began(let check, let number, let count):
                     Console.progress("\(number)/\(count) \(check.name)")
@@ -40,10 +48,29 @@ struct AuditCommand: AsyncParsableCommand {
                     if !json { Console.print(Self.text(finding)) }
                 }
             }
+            guard replay else { return (findings, nil as ReplayResult?) }
+            let replayed = try await Replay(connection: connection).run(limit: limit) { customers in
+                Console.progress("replaying, \(customers) customers")
+            }
+            Console.progress("")
+            if !json { Console.print(Self.text(replayed)) }
+            return (findings, replayed)
         }
-        let isSound = findings.allSatisfy { $0.breaches == 0 }
-        if json { Console.printBytes(Self.json(findings, isSound: isSound) + [UInt8(ascii: "\n")]) }
+        let isSound = findings.allSatisfy { $0.breaches == 0 } && replayed?.differenceCount ?? 0 == 0
+        if json { Console.printBytes(Self.json(findings, replayed, isSound: isSound) + [UInt8(ascii: "\n")]) }
         if !isSound { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    private static func text(_ replayed: ReplayResult) -> String {
+        let extent = "\(replayed.commands) commands of \(replayed.customers) customers decided again"
+        let skipped = replayed.skipped == 0 ? "" : "; \(replayed.skipped) customers began before what is kept"
+        let name = "replay".padded(to: 22)
+        if replayed.differenceCount == 0 { return "ok      \(name) \(extent): no difference\(skipped)." }
+        var lines = ["BROKEN  \(name) \(extent): \(replayed.differenceCount) differences\(skipped)."]
+        lines += replayed.differences.map { "          customer \($0.customerID): \($0.description)" }
+        let others = replayed.differenceCount - replayed.differences.count
+        if others > 0 { lines.append("          and \(others) more") }
+        return lines.joined(separator: "\n")
     }
 
     private static func text(_ finding: AuditFinding) -> String {
@@ -59,7 +86,7 @@ struct AuditCommand: AsyncParsableCommand {
         return lines.joined(separator: "\n")
     }
 
-    private static func json(_ findings: [AuditFinding], isSound: Bool) -> [UInt8] {
+    private static func json(_ findings: [AuditFinding], _ replayed: ReplayResult?, isSound: Bool) -> [UInt8] {
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("isSound", isSound)
@@ -73,6 +100,20 @@ struct AuditCommand: AsyncParsableCommand {
                         writer.object { writer in
                             writer.member("customerId", ifPresent: breach.customerID?.description)
                             writer.member("id", breach.id)
+                        }
+                    }
+                }
+            }
+            if let replayed {
+                writer.member("replay") { writer in
+                    writer.member("customers", Int64(replayed.customers))
+                    writer.member("skipped", Int64(replayed.skipped))
+                    writer.member("commands", Int64(replayed.commands))
+                    writer.member("differences", Int64(replayed.differenceCount))
+                    writer.member("examples", replayed.differences) { writer, difference in
+                        writer.object { writer in
+                            writer.member("customerId", difference.customerID.description)
+                            writer.member("difference", difference.description)
                         }
                     }
                 }

@@ -24,9 +24,9 @@ INSERT INTO inventory (customer_id, subscription_id, certificate_type, quantity)
 SELECT customer_id, subscription_id, t, 25 FROM batch CROSS JOIN (VALUES ('ov-ssl'), ('ev-ssl')) AS types (t);
 INSERT INTO transactions (customer_id, transaction_id, subscription_id, type, product, period_index, period_start, period_end,
                           certificate_type, quantity, unit_price, days_charged, days_term, amount, currency, at, date,
-                          publisher, command_source, command_id, invoice_id)
+                          booked_on, refundable_until, publisher, command_source, command_id, invoice_id)
 SELECT customer_id, gen_random_uuid(), subscription_id, 'order', 'enterprise-pki', 0, current_date, current_date + 365, t, 25,
-       19900, 365, 365, 497500, 'USD', now(), current_date, 'publisher', source, id, invoice_id
+       19900, 365, 365, 497500, 'USD', now(), current_date, current_date, current_date + 30, 'publisher', source, id, invoice_id
 FROM batch CROSS JOIN (VALUES ('ov-ssl'), ('ev-ssl')) AS types (t);
 INSERT INTO periods (customer_id, subscription_id, period_index, span)
 SELECT customer_id, subscription_id, 0, daterange(current_date, current_date + 365) FROM batch;
