@@ -15,10 +15,10 @@ SELECT customer_id, invoice_id, 'acme', date_trunc('month', now())::date, (date_
        'open', 1, 1000, 'USD', date_trunc('month', now()) + interval '1 month'
 FROM batch
 ON CONFLICT (customer_id, invoice_id) DO UPDATE SET version = invoices.version + 1, total = invoices.total + 1000;
-INSERT INTO subscriptions (customer_id, subscription_id, product, term, state, original_start, period_index, period_start,
-                           period_end, auto_renewal, due_at)
-SELECT customer_id, subscription_id, 'enterprise-pki', 'P1Y', 'active', current_date, 0, current_date, current_date + 365,
-       true, current_date + 365
+INSERT INTO subscriptions (customer_id, subscription_id, product, term, state, original_start, anchor_index,
+                           anchor_start, period_index, period_start, period_end, auto_renewal, due_at)
+SELECT customer_id, subscription_id, 'enterprise-pki', 'P1Y', 'active', current_date, 0, current_date, 0, current_date,
+       current_date + 365, true, current_date + 365
 FROM batch;
 INSERT INTO inventory (customer_id, subscription_id, certificate_type, quantity)
 SELECT customer_id, subscription_id, t, 25 FROM batch CROSS JOIN (VALUES ('ov-ssl'), ('ev-ssl')) AS types (t);
