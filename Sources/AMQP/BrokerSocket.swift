@@ -245,9 +245,9 @@ final class BrokerSocket {
 
     /// Sends this, takes leave of the broker, and waits for it to hang up, for a second at most. For the end of a
     /// connection from which nothing can be read any more: without the wait, what was sent last could be lost.
-    func leave(after last: OutgoingMethod) throws(AMQPError) {
+    func leave(after last: OutgoingMethod? = nil) throws(AMQPError) {
         guard isWritable else { return }
-        try send(last)
+        if let last { try send(last) }
         try send(.closeConnection)
         let limit = ContinuousClock.now + .seconds(1)
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -47,6 +47,9 @@ public struct ConnectionConfiguration: Sendable, CustomStringConvertible {
     public var rejectsUnreadable = false
     /// How host names are looked up.
     var lookUp = HostAddresses.systemLookUp
+    /// Whether a consumer that gets a delivery whose headers can't be read keeps its connection, and with it all that it
+    /// holds: nothing more is read then, but acknowledgements are still sent. ``ConsumerConnection/unreadable`` tells.
+    public var keepsUnreadable = false
     /// The largest frame that the broker is asked for, in bytes: small against the socket's send buffer.
     var largestFrame = 32_768
     /// The largest frame that is read, in bytes. A message's headers come in one frame as large as its publisher and the

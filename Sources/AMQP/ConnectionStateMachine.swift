@@ -22,6 +22,8 @@ struct ConnectionStateMachine {
         /// A delivery's headers can't be decoded: reject it, or it would come again and break every connection; then give
         /// this one up.
         case refuse(tag: UInt64, AMQPError)
+        /// A delivery's headers can't be decoded: read nothing more, and keep the connection.
+        case park(tag: UInt64)
     }
 
     /// A message that has begun to arrive.
@@ -49,10 +51,13 @@ struct ConnectionStateMachine {
     let operation: String
     /// Whether a delivery that can't be read is to be rejected.
     private let rejectsUnreadable: Bool
+    /// Whether one is to be kept.
+    private let keepsUnreadable: Bool
 
-    init(operation: String, rejectsUnreadable: Bool = false) {
+    init(operation: String, rejectsUnreadable: Bool = false, keepsUnreadable: Bool = false) {
         self.operation = operation
         self.rejectsUnreadable = rejectsUnreadable
+        self.keepsUnreadable = keepsUnreadable
     }
 
     /// Notes that a command was sent that has an answer.
@@ -147,6 +152,8 @@ struct ConnectionStateMachine {
         guard let content, content.properties == nil else { return violation("a frame can't be decoded") }
         let cause = "can't be read: its headers are too large, or nested too deep"
         switch content.purpose {
+        case .delivery(let envelope) where keepsUnreadable:
+            return .park(tag: envelope.tag)
         case .delivery(let envelope) where rejectsUnreadable:
             let about = "the message \(envelope.routingKey) from \(envelope.consumerTag) \(cause); it is rejected"
             return .refuse(tag: envelope.tag, AMQPError(.connectionClosed, during: operation, cause: about))

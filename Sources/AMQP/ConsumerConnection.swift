@@ -71,6 +71,15 @@ public actor ConsumerConnection: LinkedConnection {
         try await link.nextEvents(maximum: maximum, until: deadline)
     }
 
+    /// The delivery whose headers can't be read, on a connection that keeps such: what came before it is still handed out,
+    /// and nothing comes after it.
+    public var unreadable: UInt64? { link.unreadable }
+
+    /// Ends a consumer without waiting for the broker's answer.
+    public func abandon(consumerTag: String) async throws(AMQPError) {
+        try link.tell(.cancel(consumerTag: consumerTag))
+    }
+
     /// Makes a waiting ``nextBatch(maximum:until:)`` return at once. If none waits, the next that would doesn't.
     public func wake() {
         link.wake()

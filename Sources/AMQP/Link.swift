@@ -71,6 +71,8 @@ final class Link {
     private(set) var buffered = 0
     private var reader: Reader?
     private var isWakeRequested = false
+    /// The delivery whose headers can't be read, after which nothing more is.
+    private(set) var unreadable: UInt64?
 
     private var lastSent = ContinuousClock.now
     /// When the broker was last known to be alive. The kernel knows better, and is asked when this is long ago.
@@ -84,7 +86,8 @@ final class Link {
         self.logger = logger
         self.survivesChannel = survivesChannel
         machine = ConnectionStateMachine(
-            operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
+            operation: operation, rejectsUnreadable: configuration.rejectsUnreadable,
+            keepsUnreadable: configuration.keepsUnreadable)
     }
 
     /// Connects to the first address that answers. Ends at once when the task is cancelled.
@@ -95,7 +98,8 @@ final class Link {
                 socket = try await open(address)
                 operation = "using the connection to \(address)"
                 machine = ConnectionStateMachine(
-                    operation: operation, rejectsUnreadable: configuration.rejectsUnreadable)
+                    operation: operation, rejectsUnreadable: configuration.rejectsUnreadable,
+                    keepsUnreadable: configuration.keepsUnreadable)
                 lastSent = .now
                 lastHeard = .now
                 logger.debug("connected to the broker", metadata: ["address": "\(address)"])
@@ -245,7 +249,7 @@ final class Link {
             defer { wakePumpIfNeeded() }
             return takeEvents(maximum)
         }
-        if isWakeRequested {
+        if isWakeRequested || unreadable != nil {
             isWakeRequested = false
             return []
         }
@@ -268,6 +272,12 @@ final class Link {
     /// Takes leave of the broker, within a bound. Does nothing on a connection that has ended.
     nonisolated(nonsending) func close() async {
         if failure != nil { return }
+        if unreadable != nil {
+            // Its answer couldn't be read.
+            flush()
+            try? socket?.leave()
+            return fail(AMQPError(.connectionClosed, during: operation, cause: "it was closed by this side"))
+        }
         do throws(AMQPError) {
             // A broker that blocks the connection doesn't read, so it wouldn't answer.
             if socket != nil, blockedReason == nil { _ = try await call(.closeConnection) }
@@ -386,7 +396,9 @@ final class Link {
     // MARK: Receiving
 
     /// Whether the consumer has room for more. An answer that is awaited comes after what it has no room for.
-    private var mayRead: Bool { buffered < Self.bufferLimit || !commands.isEmpty || !publishes.isEmpty }
+    private var mayRead: Bool {
+        unreadable == nil && (buffered < Self.bufferLimit || !commands.isEmpty || !publishes.isEmpty)
+    }
 
     /// Reads all that has arrived, as far as there is room.
     private func receive() {
@@ -400,7 +412,7 @@ final class Link {
                 fail(error)
             }
         }
-        if let reader, !events.isEmpty {
+        if let reader, !events.isEmpty || unreadable != nil {
             self.reader = nil
             reader.continuation.resume(returning: .success(takeEvents(reader.maximum)))
         }
@@ -438,6 +450,8 @@ final class Link {
             fail(error)
         case .fail(let error):
             fail(error)
+        case .park(let tag):
+            unreadable = tag
         case .refuse(let tag, let error):
             do throws(AMQPError) {
                 try socket?.leave(after: .reject(tag: tag, requeue: false))

@@ -38,6 +38,23 @@ public enum DatabaseConditions {
         }
     }
 
+    /// Refuses a database in which the books wouldn't be right or safe.
+    ///
+    /// - Returns: what is only worth a word.
+    /// - Throws: ``StoreError`` with the code `unfitDatabase` that says what is wrong and how to mend it.
+    public nonisolated(nonsending) static func requireFit(
+        on connection: Connection
+    ) async throws(StoreError) -> [DatabaseFault] {
+        let faults = try await faults(on: connection)
+        let fatal = faults.filter(\.isFatal)
+        if !fatal.isEmpty {
+            throw StoreError(
+                .unfitDatabase, during: "looking at the database", detail: fatal.map(\.text).joined(separator: "; "),
+                advice: "To mend it: \(fatal.map(\.mend).joined(separator: "; ")).")
+        }
+        return faults
+    }
+
     private static func faults(
         encoding: String, schema: String?, searchPath: String, commit: String, fsync: String, name: String,
         collation: (recorded: String?, actual: String?)

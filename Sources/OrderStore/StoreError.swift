@@ -18,6 +18,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let readOnly = Code(rawValue: "read_only")
         /// A row holds what this version can't read.
         public static let unreadableRow = Code(rawValue: "unreadable_row")
+        /// The database isn't fit for the books: see ``DatabaseConditions``.
+        public static let unfitDatabase = Code(rawValue: "unfit_database")
         /// The catalog file contradicts itself or what is stored.
         public static let invalidCatalog = Code(rawValue: "invalid_catalog")
     }

@@ -6,35 +6,34 @@ internal import OrderWorker
 
 /// A dead letter in hand.
 struct HeldDeadLetter: Sendable {
-    /// Counts the connection's deliveries.
-    let tag: UInt64
     let record: DeadLetterRecord
     let message: Message
 }
 
 /// Reads the dead letters that are there when it begins.
 ///
-/// They are consumed by one consumer with room for all of them and not acknowledged. RabbitMQ gives what one consumer held
-/// back in its old order, even when the connection breaks; messages fetched one by one (`basic.get`), or given back one by
-/// one, come back in another. For the same reason nothing is given back before the end.
+/// They are consumed with room for all of them and not acknowledged. RabbitMQ gives what one consumer held back in its old
+/// order, even when the connection breaks; messages fetched one by one (`basic.get`), or given back one by one, come back
+/// in another. For the same reason nothing is given back before the end.
 struct DeadLetterBrowser {
     /// How many dead letters there are: those that arrive later don't count.
     let total: Int
     /// The name under which this program logs in.
     let ownUser: String
-    private let consumer: ConsumerConnection
-    private var arrived: ArraySlice<Delivery> = []
+    private var segments: DeadLetterSegments
     private var seen = 0
     private(set) var removed = 0
 
-    /// The most that one consumer can hold.
-    private static let maximum = 65_535
-    private static let consumerTag = "dead letters"
-
-    /// Begins to read.
+    /// Looks how many there are.
     ///
+    /// - Parameters:
+    ///   - limit: the most that one consumer may hold.
+    ///   - connect: makes a connection that keeps what it can't read.
     /// - Throws: ``Failure`` if the queue doesn't exist or somebody else is reading it; `AMQPError`.
-    init(consumer: ConsumerConnection, topology: TopologyConnection, ownUser: String) async throws {
+    init(
+        topology: TopologyConnection, ownUser: String, limit: UInt16 = .max,
+        connect: @escaping () async throws -> ConsumerConnection
+    ) async throws {
         guard let depth = try await topology.depth(ofQueue: Topology.deadLetters) else {
             throw Failure(
                 status: .configuration, message: "The queue \(Topology.deadLetters) doesn't exist.",
@@ -45,54 +44,42 @@ struct DeadLetterBrowser {
                 status: .unavailable, message: "Somebody else is reading \(Topology.deadLetters).",
                 advice: "Wait until they are done: two at a time would see half of it each.")
         }
-        self.consumer = consumer
         self.ownUser = ownUser
-        total = min(depth.messages, Self.maximum)
-        if total < depth.messages {
-            Console.error(
-                "note: only the first \(total) of \(depth.messages) dead letters can be looked at; replay or discard some."
-            )
-        }
-        if total > 0 {
-            try await consumer.consume(
-                queue: Topology.deadLetters, consumerTag: Self.consumerTag, prefetch: UInt16(Self.maximum))
-        }
+        total = depth.messages
+        segments = DeadLetterSegments(total: total, limit: limit, topology: topology, connect: connect)
     }
 
     /// The next one; `nil` after the last.
     mutating func next() async throws -> HeldDeadLetter? {
         guard seen < total else { return nil }
-        if arrived.isEmpty {
-            let events = try await consumer.nextBatch(maximum: 500, until: .now + .seconds(5))
-            let deliveries = events.compactMap { event in
-                if case .delivery(let delivery) = event { delivery } else { nil }
-            }
-            if deliveries.isEmpty {
-                throw Failure(
-                    status: .trouble, message: "Only \(seen) of \(total) dead letters came.",
-                    advice: "Somebody else took the others meanwhile. Try again.")
-            }
-            arrived = deliveries[...]
+        guard let letter = try await segments.next() else {
+            throw Failure(
+                status: .trouble, message: "Only \(seen) of \(total) dead letters came.",
+                advice: "Somebody else took the others meanwhile. Try again.")
         }
-        guard let delivery = arrived.popFirst() else { return nil }
-        seen += 1
+        seen = letter.place
         if total > 1000 { Console.progress("\(seen) of \(total)") }
         if seen == total { Console.progress("") }
-        let record = DeadLetterRecord(delivery.message, place: seen, ownUser: ownUser)
-        return HeldDeadLetter(tag: delivery.tag, record: record, message: delivery.message)
+        guard let message = letter.message else {
+            return HeldDeadLetter(
+                record: DeadLetterRecord(unreadableAt: seen),
+                message: Message(properties: MessageProperties(), body: []))
+        }
+        return HeldDeadLetter(
+            record: DeadLetterRecord(message, place: seen, ownUser: ownUser), message: message)
     }
 
     /// Removes dead letters for good.
-    mutating func remove(_ tags: [UInt64]) async throws {
-        try await consumer.acknowledge(tags)
-        removed += tags.count
+    mutating func remove(_ letters: [HeldDeadLetter]) async throws {
+        try await segments.remove(letters.map(\.record.place))
+        removed += letters.count
     }
 
     /// Waits until the broker knows what was removed.
-    func settle() async throws {
-        // The broker answers in order, so that everything before has been received.
-        if total > 0 { try await consumer.cancel(consumerTag: Self.consumerTag) }
-    }
+    func settle() async throws { try await segments.finish() }
+
+    /// Lets go of what is left.
+    func close() async { await segments.close() }
 }
 
 extension Settings {
@@ -107,20 +94,24 @@ extension Settings {
                 advice: "Give one user for all: that of the workers.")
         }
         return try await withTopologyConnection { topology in
-            let consumer = try await ConsumerConnection.connect(configuration, logger: Logger(label: "amqp"))
+            var reading = configuration
+            reading.keepsUnreadable = true
+            let (keeping, logger) = (reading, Logger(label: "amqp"))
+            var browser = try await DeadLetterBrowser(topology: topology, ownUser: user) {
+                try await ConsumerConnection.connect(keeping, logger: logger)
+            }
             let result: Result<Value, any Error>
-            var left = 0
             do {
-                var browser = try await DeadLetterBrowser(consumer: consumer, topology: topology, ownUser: user)
                 let value = try await body(&browser)
                 try await browser.settle()
-                left = browser.total - browser.removed
                 result = .success(value)
             } catch {
                 result = .failure(error)
             }
-            await consumer.close()
-            if case .success = result { try await Self.waitForReturn(of: left, on: topology) }
+            await browser.close()
+            if case .success = result {
+                try await DeadLetterSegments.waitForReturn(of: browser.total - browser.removed, on: topology)
+            }
             return try result.get()
         }
     }
@@ -133,15 +124,5 @@ extension Settings {
         throw Failure(
             status: .refused, message: "The dead letters aren't looked at: \(hazard.text)",
             advice: "Change the policy \(hazard.policy), or give \(Topology.deadLetters) one of a higher priority.")
-    }
-
-    /// The broker gives back a moment after the connection has closed: what is run next should find it all.
-    private static func waitForReturn(of count: Int, on topology: TopologyConnection) async throws {
-        let deadline = ContinuousClock.now + .seconds(2)
-        while let depth = try await topology.depth(ofQueue: Topology.deadLetters),
-            depth.messages < count || depth.consumers > 0, ContinuousClock.now < deadline
-        {
-            try await Task.sleep(for: .milliseconds(10))
-        }
     }
 }

@@ -40,6 +40,25 @@ struct DeadLetterRecord: Sendable, Equatable {
     /// Bytes of the body.
     let size: Int
 
+    /// The reason of one whose headers can't be read.
+    static let unreadable = "headers_unreadable"
+
+    var isUnreadable: Bool { reason == Self.unreadable && origin == .other }
+
+    /// One whose headers can't be read: nothing is known of it but where it is.
+    init(unreadableAt place: Int) {
+        self.place = place
+        origin = .other
+        reason = Self.unreadable
+        id = "unreadable:\(place)"
+        type = nil
+        routingKey = nil
+        user = nil
+        deadLetteredAt = nil
+        sentAt = nil
+        size = 0
+    }
+
     /// - Parameter ownUser: the name under which this program logs in, which has to be the workers'.
     init(_ message: Message, place: Int, ownUser: String) {
         let properties = message.properties

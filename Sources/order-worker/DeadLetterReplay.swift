@@ -22,6 +22,9 @@ enum DeadLetterReplay {
     static func make(
         _ message: Message, _ record: DeadLetterRecord, ownUser: String
     ) -> Result<OutgoingMessage, Obstacle> {
+        if record.isUnreadable {
+            return .failure(Obstacle(text: "its headers can't be read; its publisher has to send it again"))
+        }
         guard record.origin != .other, let routingKey = record.routingKey else {
             let publisher = message.properties.userID.map { " by \($0.visible)" } ?? ""
             return .failure(

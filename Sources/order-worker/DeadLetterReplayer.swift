@@ -72,7 +72,7 @@ struct DeadLetterReplayer {
             return
         }
         let confirmed = zip(chunk, outcomes).filter { $0.1 == .confirmed }.map(\.0.letter)
-        try await browser.remove(confirmed.map(\.tag))
+        try await browser.remove(confirmed)
         for letter in confirmed { report("sent   \(letter.record.label)") }
         tally.replayed += confirmed.count
         for (item, outcome) in zip(chunk, outcomes) where outcome != .confirmed {

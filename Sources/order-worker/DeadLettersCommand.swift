@@ -71,6 +71,12 @@ struct DeadLettersCommand: AsyncParsableCommand {
                 return nil
             }
             guard let found else { throw Failure(status: .refused, message: "There is no such dead letter.") }
+            if found.record.isUnreadable {
+                throw Failure(
+                    status: .trouble,
+                    message: "The headers of this dead letter can't be read, so that it can't be shown.",
+                    advice: "Look at it in RabbitMQ's management page, or discard it (--id \(found.record.id)).")
+            }
             if body {
                 Console.printBytes(found.message.body)
                 return
@@ -141,15 +147,15 @@ struct DeadLettersCommand: AsyncParsableCommand {
         func run() async throws {
             let settings = try common.load(broker, waiting)
             let (found, discarded) = try await settings.withDeadLetters { browser -> (Int, Int) in
-                var tags: [UInt64] = []
+                var chosen: [HeldDeadLetter] = []
                 while let letter = try await browser.next() {
                     guard selection.includes(letter.record) else { continue }
-                    tags.append(letter.tag)
+                    chosen.append(letter)
                     if !yes { Console.print(letter.record.line) }
                 }
-                if tags.isEmpty || !(yes || isConfirmed(tags.count)) { return (tags.count, 0) }
-                try await browser.remove(tags)
-                return (tags.count, tags.count)
+                if chosen.isEmpty || !(yes || isConfirmed(chosen.count)) { return (chosen.count, 0) }
+                try await browser.remove(chosen)
+                return (chosen.count, chosen.count)
             }
             Console.print("\(discarded) discarded.")
             if discarded < found || selection.isMissed(found: found) { throw ExitCode(ExitStatus.refused.rawValue) }

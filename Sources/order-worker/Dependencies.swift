@@ -94,7 +94,9 @@ extension Failure {
                 self.init(status: .trouble, message: "\(error)")
             }
         case let error as StoreError:
-            let status = error.cause.map(Self.status) ?? (error.code == .invalidCatalog ? .refused : .trouble)
+            let status =
+                error.cause.map(Self.status)
+                ?? [StoreError.Code.invalidCatalog: .refused, .unfitDatabase: .configuration][error.code] ?? .trouble
             self.init(status: status, message: "\(error.during): \(error.detail)", advice: error.advice)
         case let error as TopologyError:
             self.init(

@@ -25,22 +25,13 @@ struct MigrateCommand: AsyncParsableCommand {
                 try await show(migrator, connection)
                 return
             }
-            try await refuseUnfit(connection)
+            // What would go wrong later is said before there are tables in it.
+            for fault in try await DatabaseConditions.requireFit(on: connection) {
+                Console.error("note: \(fault.text). To mend it: \(fault.mend).")
+            }
             let applied = try await migrator.apply(on: connection)
             for migration in applied { Console.print("applied \(migration.version): \(migration.name)") }
             Console.print("The schema is at version \(migrator.latestVersion).")
-        }
-    }
-
-    /// What would go wrong later is said before there are tables in it.
-    private func refuseUnfit(_ connection: Connection) async throws {
-        let faults = try await DatabaseConditions.faults(on: connection)
-        for fault in faults where !fault.isFatal { Console.error("note: \(fault.text). To mend it: \(fault.mend).") }
-        let fatal = faults.filter(\.isFatal)
-        if let first = fatal.first {
-            throw Failure(
-                status: .configuration, message: fatal.map { "\($0.text)." }.joined(separator: "\n       "),
-                advice: "To mend it: \(first.mend).")
         }
     }
 

@@ -103,6 +103,26 @@ import Testing
     }
 
     @Test(
+        "Beyond this machine the database has to prove who it is, unless something else was said",
+        arguments: [
+            ("postgresql://a@db/x", "10.0.0.1", "verify-full"), ("postgresql://a@db/x", "fd00::1", "verify-full"),
+            ("host=10.0.0.1 user=a", "10.0.0.1", "verify-full"), ("hostaddr=10.0.0.1 user=a", "", "verify-full"),
+            ("postgresql://a@localhost/x", "127.0.0.1", nil), ("postgresql://a@localhost/x", "::1", nil),
+            ("host=/run/postgresql user=a", "", nil), ("user=a", "", nil),
+            ("postgresql://a@db/x?sslmode=disable", "10.0.0.1", "disable"),
+            ("postgresql://a@db/x?sslmode=prefer", "10.0.0.1", "prefer"),
+            ("postgresql://a@localhost/x?sslmode=verify-full", "127.0.0.1", "verify-full"),
+        ] as [(String, String, String?)])
+    func securityByDefault(url: String, address: String, mode: String?) throws {
+        let configuration = try ConnectionConfiguration(url: url)
+        let attempt = try #require(configuration.attempts.first)
+        let secured = configuration.secured(attempt.parameters, at: address)
+        #expect(secured["sslmode"] == mode)
+        #expect((secured["sslrootcert"] != nil) == (mode == "verify-full"))
+        #expect(mode != "verify-full" || secured["host"]?.isEmpty == false)
+    }
+
+    @Test(
         "What no server could make right is refused as configuration, not waited for",
         arguments: ["sslmode=sometimes", "channel_binding=x", "target_session_attrs=x"])
     func refusedAtOnce(option: String) {
