@@ -56,6 +56,7 @@ struct DatabaseExamination {
             try await examineRights(connection, &examination)
             try await examineCatalog(connection, &examination)
             try await examineTime(connection, &examination)
+            try await examineDue(connection, &examination)
         } catch {
             examination.note("schema", error)
         }
@@ -85,6 +86,22 @@ struct DatabaseExamination {
     }
 
     /// This machine's clock, and the inbox's months.
+    /// What a worker's clock would have seen to if one ran.
+    private func examineDue(_ connection: Connection, _ examination: inout Examination) async throws {
+        let limit = 1000
+        let due = DueCustomers(connection: connection)
+        let page = try await due.find(dueBy: try await due.now().adding(.seconds(-600)), limit: limit)
+        guard let first = page.customers.first else {
+            return examination.note("due", .fine("nothing has been due for more than ten minutes"))
+        }
+        let count = page.end == nil ? "\(page.customers.count)" : "\(page.customers.count) or more"
+        examination.note(
+            "due",
+            .wrong(
+                "something of \(count) customers has been due for more than ten minutes, the first since \(first.since)",
+                mend: "start a worker, or see in the workers' log why none settles it"))
+    }
+
     private func examineTime(_ connection: Connection, _ examination: inout Examination) async throws {
         let skew = try await ClockSkew.measure(on: connection)
         if skew.isNotable {

@@ -219,3 +219,25 @@ def test_clock_run_ends_at_midnight_in_each_partners_zone_and_goes_on_to_a_later
     stage.command_line("clock", "run", "--until", end.isoformat())
     assert periods() == 2
     stage.command_line("audit")
+
+
+def test_audit_and_doctor_name_what_has_been_due_for_more_than_ten_minutes(stage, listener, publisher):
+    customer = new_id()
+    worker = stage.start_worker().wait_until_ready()
+    publisher.command(create_customer(customer))
+    publisher.command(order(customer, subscription({"ov-ssl": 2}, "P1M", autoRenewal=True)))
+    listener.event("subscription.ordered", customer)
+    worker.terminate()
+    assert worker.wait(30) == 0
+    stage.command_line("audit")
+    stage.command_line("doctor")
+    fall_due(stage, customer)
+    audited = stage.command_line("audit", expect=1)
+    assert [line.split()[1] for line in audited.stdout.splitlines() if line.startswith("BROKEN")] == ["overdue"]
+    assert customer in audited.stdout
+    assert "more than ten minutes" in stage.command_line("doctor", expect=1).stdout
+    stage.start_worker().wait_until_ready()
+    wait_until(lambda: is_settled(stage, customer), 60, "the clock asks for it")
+    # It wasn't due by the calendar: nothing happened but that the clock was told when to look again.
+    stage.command_line("audit")
+    assert not listener.find("subscription.renewed", customer)
