@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Orders", swiftSettings: settings),
         .target(name: "OrderContract", dependencies: ["AMQP", "Orders"], swiftSettings: settings),
         .target(
-            name: "OrderStore", dependencies: ["PostgreSQL", "Orders", "OrderContract"],
+            name: "OrderStore", dependencies: ["AMQP", "PostgreSQL", "Orders", "OrderContract"],
             resources: [
                 .embedInCode("Migrations/m1_catalog.sql"),
                 .embedInCode("Migrations/m2_customers.sql"),
@@ -54,6 +54,7 @@ let package = Package(
                 .embedInCode("Migrations/m8_inbox_months.sql"),
                 .embedInCode("Migrations/m9_suspension.sql"),
                 .embedInCode("Migrations/m10_addresses.sql"),
+                .embedInCode("Migrations/m11_lanes.sql"),
             ],
             swiftSettings: settings),
         .target(

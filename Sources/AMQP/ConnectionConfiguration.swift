@@ -42,6 +42,8 @@ public struct ConnectionConfiguration: Sendable, CustomStringConvertible {
     /// How long an operation may take: a declaration, the confirms of what was published.
     public var operationTimeout: Duration = .seconds(30)
     public var tls = TLS()
+    /// How much a consumer may let wait before it reads no more, in bytes: what isn't read stays with the broker.
+    public var bufferLimit = 16 << 20
     /// Whether a delivery whose headers can't be read is rejected before the connection is given up, so that it doesn't come
     /// again: for queues that dead-letter what is rejected. From any other it would be lost.
     public var rejectsUnreadable = false

@@ -26,7 +26,7 @@ public struct Delivery: Sendable, Hashable {
 
 extension Delivery {
     /// Roughly what it takes in memory, in bytes: its headers take far more than on the wire.
-    var footprint: Int {
+    public var footprint: Int {
         512 + message.body.count + 16 * FieldValue.encodedSize(of: message.properties.headers)
     }
 }

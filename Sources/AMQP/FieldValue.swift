@@ -1,7 +1,7 @@
 // The values of AMQP field tables: message headers and the arguments of declarations.
 
 /// A value in a message header or in the arguments of a declaration.
-public enum FieldValue: Sendable, Hashable {
+public enum FieldValue: Sendable, Hashable, Codable {
     case bool(Bool)
     /// Any whole number. An unsigned one above `Int64.max` is read as `.string` of its digits.
     case integer(Int64)

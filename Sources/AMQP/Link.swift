@@ -19,10 +19,6 @@ final class Link {
         case heartbeat
     }
 
-    /// How much may wait for the consumer before no more is read, and how much one batch may hold, in bytes. What isn't
-    /// read stays with the broker.
-    static let bufferLimit = 16 << 20
-
     private struct Command {
         let method: OutgoingMethod
         let deadline: ContinuousClock.Instant
@@ -397,7 +393,7 @@ final class Link {
 
     /// Whether the consumer has room for more. An answer that is awaited comes after what it has no room for.
     private var mayRead: Bool {
-        unreadable == nil && (buffered < Self.bufferLimit || !commands.isEmpty || !publishes.isEmpty)
+        unreadable == nil && (buffered < configuration.bufferLimit || !commands.isEmpty || !publishes.isEmpty)
     }
 
     /// Reads all that has arrived, as far as there is room.
@@ -465,7 +461,7 @@ final class Link {
     private func takeEvents(_ maximum: Int) -> [ConsumerEvent] {
         var taken: [ConsumerEvent] = []
         var size = 0
-        while taken.count < maximum, size < Self.bufferLimit, let event = events.popFirst() {
+        while taken.count < maximum, size < configuration.bufferLimit, let event = events.popFirst() {
             taken.append(event)
             size += event.footprint
         }

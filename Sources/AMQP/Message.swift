@@ -1,7 +1,7 @@
 // A message: its properties and its body.
 
 /// Whether the broker keeps a message on disk.
-public enum DeliveryMode: UInt8, Sendable, Hashable {
+public enum DeliveryMode: UInt8, Sendable, Hashable, Codable {
     case transient = 1
     case persistent = 2
 }
@@ -9,7 +9,7 @@ public enum DeliveryMode: UInt8, Sendable, Hashable {
 /// The properties of a message. What is `nil` or empty isn't sent.
 ///
 /// Texts may have at most 255 bytes of UTF-8. A received text that isn't valid UTF-8 is repaired (U+FFFD).
-public struct MessageProperties: Sendable, Hashable {
+public struct MessageProperties: Sendable, Hashable, Codable {
     public var contentType: String?
     public var contentEncoding: String?
     public var correlationID: String?
@@ -60,7 +60,7 @@ public struct MessageProperties: Sendable, Hashable {
 }
 
 /// A message.
-public struct Message: Sendable, Hashable {
+public struct Message: Sendable, Hashable, Codable {
     public var properties: MessageProperties
     public var body: [UInt8]
 

@@ -11,11 +11,18 @@ public struct BatchRequest: Sendable {
     public let transactions: [(CustomerID, TransactionID)]
     /// What is due by then is loaded too.
     public let horizon: Timestamp
+    /// How many bytes of stored commands and outcomes may be read for commands that were received before. The others of them
+    /// are named by ``LoadedBatch/postponed``.
+    public var repeatedBytes = 8 << 20
 
     /// The request for `commands`, each thing once.
-    public init(_ commands: [(key: InboxKey, command: Command)], dueBy horizon: Timestamp) {
+    ///
+    /// - Parameter others: customers that are locked and looked at besides those of the commands.
+    public init(
+        _ commands: [(key: InboxKey, command: Command)], others: [CustomerID] = [], dueBy horizon: Timestamp
+    ) {
         self.keys = Array(Set(commands.map(\.key)))
-        self.customers = Array(Set(commands.map(\.command.customerID)))
+        self.customers = Array(Set(commands.map(\.command.customerID) + others))
         self.subscriptions = commands.flatMap { command in
             command.command.subscriptionIDs.map { (command.command.customerID, $0) }
         }
@@ -31,6 +38,14 @@ public struct LoadedBatch: Sendable {
     public let catalogVersion: Int64
     /// The commands of the batch that were received before.
     public let known: [InboxKey: InboxEntry]
+    /// Commands that were received before too, but were not read, as there were too many bytes of them.
+    public let postponed: Set<InboxKey>
+    /// The partition of each customer's last command, where one is known.
+    public let partitions: [CustomerID: Int]
+    /// The partitions that may hold commands from before partitions were added.
+    public let undrained: Set<Int>
+    /// How many commands of the customers are parked.
+    public let parked: [ParkedWay: Int]
     public let states: [CustomerState]
     public let invoiceNumbers: [InvoiceSeries: Int64]
 }
@@ -48,25 +63,51 @@ public struct BatchStore: Sendable {
     /// What a session that only looks rows up by key is told once: never to scan a table because it was small when the
     /// statement was planned. For the same reason the statements that look up more than one key column put the look-up
     /// into a lateral subquery with `OFFSET 0`, which the planner can't turn round: joined as equals, it would read the
-    /// whole table and look the keys up in the batch, as long as it believes the table to be empty. And to notice within seconds, even while it waits for a lock, that its worker is gone.
+    /// whole table and look the keys up in the batch, as long as it believes the table to be empty.
+    ///
+    /// What the decisions rest on doesn't depend on how the server or the role is configured: the schema, the isolation, and
+    /// that what is committed is on disk (a stronger setting than `on` stays).
+    ///
+    /// And a worker that stands still must not keep its partitions: the server notices within seconds that it is gone, and
+    /// ends a session that has said nothing for ``silenceLimit``, in a transaction or not. A lock that somebody else holds
+    /// is told apart from a statement that takes too long.
     private static let sessionSettings = """
         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
-        SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '2s'
+        SET plan_cache_mode = force_generic_plan; SET client_connection_check_interval = '2s';
+        SET search_path = public, pg_temp; SET default_transaction_isolation = 'read committed';
+        SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '20s'; SET idle_session_timeout = '20s';
+        SET timezone = 'UTC'; SET datestyle = 'ISO';
+        SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
         """
+
+    /// A lane's session that says nothing for this long is ended by the server, and its partitions are free.
+    public static let silenceLimit = Duration.seconds(20)
 
     /// Prepares the session for batches.
     ///
-    /// - Throws: ``StoreError/Code/readOnly`` where the server takes no changes, besides what the database refuses.
+    /// - Throws: ``StoreError/Code/readOnly`` where the server takes no changes, ``StoreError/Code/pooled`` where the session
+    ///   isn't the connection's own, besides what the database refuses.
     public func prepareSession() async throws(StoreError) {
         let isReadOnly: Bool
+        let process: Int32
         do {
             try await connection.execute(script: Self.sessionSettings)
-            isReadOnly =
-                try await connection.query(
-                    Statement("SELECT current_setting('transaction_read_only') = 'on'")
-                ).first?.bool(0) ?? false
+            let row = try await connection.query(
+                Statement("SELECT current_setting('transaction_read_only') = 'on', pg_backend_pid()")
+            ).first
+            isReadOnly = try row?.bool(0) ?? false
+            process = try row?.int32(1) ?? 0
         } catch {
             throw StoreError(error, during: "preparing the session")
+        }
+        if process != (await connection.serverProcess) {
+            throw StoreError(
+                .pooled, during: "preparing the session",
+                detail: "the database is reached through a pooler: the session's server process isn't the one that "
+                    + "the connection was made to",
+                advice: "Partitions are owned by session locks: connect to PostgreSQL itself, or to the pooler's "
+                    + "session mode with transparent process ids.")
         }
         if isReadOnly {
             throw StoreError(
@@ -82,10 +123,14 @@ public struct BatchStore: Sendable {
         _ request: BatchRequest, with missing: MissingState = MissingState()
     ) async throws(StoreError) -> LoadedBatch {
         let statements = [
-            Statement(name: "begin", "BEGIN"),
-            Statement(name: "read catalog version", "SELECT version FROM catalog_versions"),
-            InboxTable.find(request.keys),
+            Statement(name: "begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+            Statement(
+                name: "read versions",
+                "SELECT version, coalesce((SELECT undrained FROM topology), '{}') FROM catalog_versions"),
             CustomerTable.load(request.customers),
+            // Once the customers are locked: a command of theirs that another lane is recording is seen.
+            InboxTable.find(request.keys, bytes: request.repeatedBytes),
+            ParkedTable.count(request.customers),
             InvoiceTable.lockSeries(request.customers, dueBy: request.horizon, and: missing.series),
             SubscriptionTable.load(
                 customers: request.customers, named: request.subscriptions, charges: request.transactions,
@@ -104,53 +149,78 @@ public struct BatchStore: Sendable {
         _ results: [Rows], dueBy horizon: Timestamp, _ missing: MissingState
     ) throws -> LoadedBatch {
         var states: [CustomerID: CustomerState] = [:]
-        for row in results[3] {
+        var partitions: [CustomerID: Int] = [:]
+        for row in results[2] {
             let customer = try CustomerTable.read(row)
             states[customer.id] = CustomerState(id: customer.id, customer: customer)
+            partitions[customer.id] = try CustomerTable.readPartition(row)
         }
-        for row in results[5] {
+        for row in results[6] {
             let subscription = try SubscriptionTable.read(row)
             states[subscription.customerID]?.subscriptions[subscription.id] = subscription
         }
-        for row in results[6] {
+        for row in results[7] {
             let charge = try TransactionTable.readCharge(row)
             states[charge.transaction.customerID]?.charges[charge.transaction.id] = charge
         }
-        for row in results[7] {
+        for row in results[8] {
             let invoice = try InvoiceTable.read(row)
             states[invoice.customerID]?.openInvoice = invoice
             if invoice.dueAt.map({ $0 <= horizon }) ?? false || missing.invoiceLines.contains(invoice.customerID) {
                 states[invoice.customerID]?.openInvoiceLines = []
             }
         }
-        for row in results[8] {
+        for row in results[9] {
             let line = try TransactionTable.read(row)
             states[line.customerID]?.openInvoiceLines?.append(line)
         }
         var known: [InboxKey: InboxEntry] = [:]
-        for row in results[2] {
-            let entry = try InboxTable.read(row)
-            known[entry.key] = entry
+        var postponed: Set<InboxKey> = []
+        for row in results[3] {
+            switch try InboxTable.read(row) {
+            case .entry(let entry): known[entry.key] = entry
+            case .postponed(let key): postponed.insert(key)
+            }
         }
         var numbers: [InvoiceSeries: Int64] = [:]
-        for row in results[4] {
+        for row in results[5] {
             let (series, lastNumber) = try InvoiceTable.readSeries(row)
             numbers[series] = lastNumber
         }
+        var parked: [ParkedWay: Int] = [:]
+        for row in results[4] {
+            let (way, count) = try ParkedTable.readCount(row)
+            parked[way] = count
+        }
         return LoadedBatch(
             catalogVersion: try results[1].first?.int64(0) ?? 0, known: known,
+            postponed: postponed, partitions: partitions,
+            undrained: Set(try results[1].first?.int64Array(1).map(Int.init) ?? []), parked: parked,
             states: states.values.sorted { $0.id < $1.id },
             invoiceNumbers: numbers)
     }
 
     /// Stores the changes, inbox and outbox, removes what was published meanwhile, and commits. One round trip.
     ///
+    /// - Parameters:
+    ///   - partitions: from which partition each customer's last command came.
+    ///   - moves: customers whose old partition has nothing of theirs left.
+    ///   - drained: partitions that hold nothing any more from before partitions were added.
+    ///   - parking: commands that have to wait.
+    ///   - unparked: parked commands that are done.
     /// - Returns: where each of `events` stands in the outbox, in their order.
     public func commit(
-        _ changes: Changes, commands: [InboxEntry], events: [OutboxEntry], published: [OutboxPosition]
+        _ changes: Changes, partitions: [CustomerID: Int] = [:], moves: [CustomerMove] = [],
+        drained: Set<Int> = [],
+        parking: [ParkedCommand] = [], unparked: [ParkedPosition] = [], commands: [InboxEntry], events: [OutboxEntry],
+        published: [OutboxPosition]
     ) async throws(StoreError) -> [OutboxPosition] {
         var statements: [Statement] = []
-        if !changes.customers.isEmpty { statements.append(CustomerTable.store(changes.customers)) }
+        if !changes.customers.isEmpty { statements.append(CustomerTable.store(changes.customers, partitions)) }
+        if !moves.isEmpty { statements.append(CustomerTable.move(moves)) }
+        if !drained.isEmpty { statements.append(PartitionCount.drained(drained)) }
+        if !parking.isEmpty { statements.append(try ParkedTable.add(parking)) }
+        if !unparked.isEmpty { statements.append(ParkedTable.remove(unparked)) }
         if !changes.invoices.isEmpty { statements.append(InvoiceTable.store(changes.invoices)) }
         if !changes.subscriptions.isEmpty {
             statements.append(SubscriptionTable.store(changes.subscriptions))
@@ -176,11 +246,17 @@ public struct BatchStore: Sendable {
 
     // MARK: The outbox by itself
 
-    /// The oldest events that wait in the partitions' outbox.
-    public func waitingEvents(partitions: [Int], limit: Int) async throws(StoreError) -> [WaitingEvent] {
-        let statements = [OutboxTable.waiting(partitions: partitions, limit: limit)]
+    /// The oldest events that wait in a partition's outbox, and the customers some of whose events are in quarantine.
+    ///
+    /// - Parameter bytes: beyond this no further event is read.
+    public func waitingEvents(
+        partition: Int, bytes: Int = 4 << 20
+    ) async throws(StoreError) -> (events: [WaitingEvent], quarantined: Set<CustomerID>) {
+        let statements = [
+            OutboxTable.waiting(partition: partition, bytes: bytes), QuarantineTable.customers([partition]),
+        ]
         return try await connection.run(statements, during: "reading the outbox") { results in
-            try results[0].map(OutboxTable.readWaiting)
+            (try results[0].map(OutboxTable.readWaiting), Set(try results[1].map(QuarantineTable.readCustomer)))
         }
     }
 

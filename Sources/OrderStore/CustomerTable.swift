@@ -1,7 +1,20 @@
 // The table `customers`: one row per customer, locked by the lane that decides for it.
 
-internal import Orders
+public import Orders
 internal import PostgreSQL
+
+/// A customer whose commands now come by another partition, once its old one has nothing of it left.
+public struct CustomerMove: Sendable, Hashable {
+    public let customer: CustomerID
+    public let from: Int
+    public let to: Int
+
+    public init(customer: CustomerID, from: Int, to: Int) {
+        self.customer = customer
+        self.from = from
+        self.to = to
+    }
+}
 
 enum CustomerTable {
     /// Locks in the order of the ids, so that two transactions never wait for each other crosswise. `NO KEY`, because
@@ -12,7 +25,7 @@ enum CustomerTable {
             """
             SELECT customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
                    state_or_province, country, reseller_id, administrative_responsibility, administrator_email,
-                   created_at, event_sequence, settled_through
+                   created_at, event_sequence, settled_through, partition
             FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR NO KEY UPDATE
             """, [.identifiers(ids)])
     }
@@ -43,18 +56,24 @@ enum CustomerTable {
             sequence: try column.int64(), settledThrough: try column.optionalDate())
     }
 
-    static func store(_ customers: [Customer]) -> Statement {
+    /// The partition of the customer's last command, in a row of ``load(_:)``.
+    static func readPartition(_ row: Row) throws -> Int? {
+        try row.optionalInt32(.index(16)).map(Int.init)
+    }
+
+    /// - Parameter partitions: from which each customer's last command came.
+    static func store(_ customers: [Customer], _ partitions: [CustomerID: Int]) -> Statement {
         Statement(
             name: "store customers",
             """
             INSERT INTO customers (
                 customer_id, partner_id, company_name, address_line1, address_line2, address_line3, city, postal_code,
                 state_or_province, country, reseller_id, administrative_responsibility, administrator_email, created_at,
-                event_sequence, settled_through)
+                event_sequence, settled_through, partition)
             SELECT * FROM unnest(
                 $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::timestamptz[],
-                $15::bigint[], $16::date[])
+                $15::bigint[], $16::date[], $17::integer[])
             ON CONFLICT (customer_id) DO UPDATE SET
                 partner_id = excluded.partner_id, company_name = excluded.company_name,
                 address_line1 = excluded.address_line1, address_line2 = excluded.address_line2,
@@ -63,7 +82,8 @@ enum CustomerTable {
                 reseller_id = excluded.reseller_id,
                 administrative_responsibility = excluded.administrative_responsibility,
                 administrator_email = excluded.administrator_email,
-                event_sequence = excluded.event_sequence, settled_through = excluded.settled_through
+                event_sequence = excluded.event_sequence, settled_through = excluded.settled_through,
+                partition = coalesce(excluded.partition, customers.partition)
             """,
             [
                 .identifiers(customers.map(\.id)), .textArray(customers.map(\.partnerID)),
@@ -75,6 +95,22 @@ enum CustomerTable {
                 .textArray(customers.map(\.administrativeResponsibility.rawValue)),
                 .textArray(customers.map(\.administratorEmail)), .timestamps(customers.map(\.createdAt)),
                 .int8Array(customers.map(\.sequence)), .dates(customers.map(\.settledThrough)),
+                .int4Array(customers.map { partitions[$0.id].map { Int32(clamping: $0) } }),
+            ])
+    }
+
+    /// Hands customers to other partitions, each unless it has been handed on already.
+    static func move(_ moves: [CustomerMove]) -> Statement {
+        Statement(
+            name: "move customers",
+            """
+            UPDATE customers c SET partition = m.new
+            FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS m (customer_id, old, new)
+            WHERE c.customer_id = m.customer_id AND c.partition = m.old
+            """,
+            [
+                .identifiers(moves.map(\.customer)), .int4Array(moves.map { Int32(clamping: $0.from) }),
+                .int4Array(moves.map { Int32(clamping: $0.to) }),
             ])
     }
 }

@@ -54,20 +54,29 @@ public struct InboxEntry: Sendable, Hashable {
 }
 
 enum InboxTable {
-    /// Finds the commands that were received before, in whichever month.
-    static func find(_ keys: [InboxKey]) -> Statement {
+    /// Finds the commands that were received before, in whichever month. As soon as there are more than `bytes` of them and
+    /// their outcomes, only their keys.
+    static func find(_ keys: [InboxKey], bytes: Int) -> Statement {
         Statement(
             name: "find in inbox",
             """
-            SELECT i.received_at, i.sender, i.source, i.id, i.customer_id, i.partition, i.type, i.publisher,
-                   i.effective_at, i.data, i.traceparent, i.tracestate, i.outcome_id, i.outcome_type, i.outcome_at, i.outcome_data
-            FROM unnest($1::text[], $2::text[], $3::text[]) AS k (sender, source, id)
-            CROSS JOIN LATERAL (
-                SELECT * FROM inbox WHERE sender = k.sender AND source = k.source AND id = k.id OFFSET 0) AS i
+            SELECT sender, source, id, received_at, customer_id, partition, type, publisher, effective_at,
+                   CASE WHEN is_read THEN data END, traceparent, tracestate, outcome_id, outcome_type, outcome_at,
+                   CASE WHEN is_read THEN outcome_data END
+            FROM (
+                SELECT i.*, k.place = 1 OR sum(octet_length(i.data) + octet_length(i.outcome_data)::bigint)
+                           OVER (ORDER BY k.place) <= $4 AS is_read
+                FROM (
+                    SELECT sender, source, id, place
+                    FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (sender, source, id, place)
+                ) AS k
+                CROSS JOIN LATERAL (
+                    SELECT * FROM inbox WHERE sender = k.sender AND source = k.source AND id = k.id OFFSET 0) AS i
+            ) AS found
             """,
             [
                 .textArray(keys.map(\.sender)), .textArray(keys.map(\.command.source)),
-                .textArray(keys.map(\.command.id)),
+                .textArray(keys.map(\.command.id)), .int8(Int64(bytes)),
             ])
     }
 
@@ -75,27 +84,41 @@ enum InboxTable {
     static let byCustomer = Statement(
         name: "replay inbox",
         """
-        SELECT received_at, sender, source, id, customer_id, partition, type, publisher, effective_at, data, traceparent,
+        SELECT sender, source, id, received_at, customer_id, partition, type, publisher, effective_at, data, traceparent,
                tracestate, outcome_id, outcome_type, outcome_at, outcome_data
         FROM inbox ORDER BY customer_id
         """, [])
 
-    static func read(_ row: Row) throws -> InboxEntry {
+    /// A command that was received before.
+    enum Found {
+        case entry(InboxEntry)
+        case postponed(InboxKey)
+
+        /// nil where it wasn't read.
+        var entry: InboxEntry? { if case .entry(let entry) = self { entry } else { nil } }
+    }
+
+    static func read(_ row: Row) throws -> Found {
         var column = ColumnReader(row)
-        let receivedAt = try column.timestamp()
         let key = InboxKey(
             sender: try column.text(),
             command: CommandKey(source: try column.text(), id: try column.text()))
+        let receivedAt = try column.timestamp()
         let customerID: CustomerID = try column.identifier()
-        return InboxEntry(
-            receivedAt: receivedAt, key: key, customerID: customerID, partition: try column.int(),
-            type: try column.text(), publisher: try column.text(), effectiveAt: try column.timestamp(),
-            data: try column.bytes(),
-            trace: TraceContext(traceparent: try column.optionalText(), tracestate: try column.optionalText()),
-            outcome: StoredEvent(
-                id: try column.identifier(), type: try column.value(EventType.init(rawValue:)),
-                time: try column.timestamp(),
-                customerID: customerID, data: try column.bytes()))
+        let partition = try column.int()
+        let type = try column.text()
+        let publisher = try column.text()
+        let effectiveAt = try column.timestamp()
+        guard let data = try column.optionalBytes() else { return .postponed(key) }
+        return .entry(
+            InboxEntry(
+                receivedAt: receivedAt, key: key, customerID: customerID, partition: partition, type: type,
+                publisher: publisher, effectiveAt: effectiveAt, data: data,
+                trace: TraceContext(traceparent: try column.optionalText(), tracestate: try column.optionalText()),
+                outcome: StoredEvent(
+                    id: try column.identifier(), type: try column.value(EventType.init(rawValue:)),
+                    time: try column.timestamp(),
+                    customerID: customerID, data: try column.bytes())))
     }
 
     static func record(_ entries: [InboxEntry]) -> Statement {

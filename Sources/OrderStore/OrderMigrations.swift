@@ -15,6 +15,7 @@ public enum OrderMigrations {
         Migration(version: 8, name: "inbox months", sql: text(PackageResources.m8_inbox_months_sql)),
         Migration(version: 9, name: "suspension", sql: text(PackageResources.m9_suspension_sql)),
         Migration(version: 10, name: "addresses", sql: text(PackageResources.m10_addresses_sql)),
+        Migration(version: 11, name: "lanes", sql: text(PackageResources.m11_lanes_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

@@ -80,15 +80,18 @@ enum OutboxTable {
             ])
     }
 
-    /// What waits in the partitions, in order, at most `limit`.
-    static func waiting(partitions: [Int], limit: Int) -> Statement {
+    /// What waits in a partition, in order, until there are more than `bytes` of it.
+    static func waiting(partition: Int, bytes: Int) -> Statement {
         Statement(
             name: "read outbox",
             """
             SELECT partition, position, event_id, type, time, customer_id, data, reply_to, correlation_id, traceparent,
                    tracestate
-            FROM outbox WHERE partition = ANY($1::integer[]) ORDER BY partition, position LIMIT $2
-            """, [.int4Array(partitions.map { Int32(clamping: $0) }), .int8(Int64(limit))])
+            FROM (
+                SELECT *, sum(octet_length(data) + 512) OVER (ORDER BY position) - octet_length(data) - 512 AS before
+                FROM (SELECT * FROM outbox WHERE partition = $1 ORDER BY position LIMIT 1000) AS oldest) AS waiting
+            WHERE before < $2 ORDER BY position
+            """, [.int4(Int32(clamping: partition)), .int8(Int64(bytes))])
     }
 
     static func readWaiting(_ row: Row) throws -> WaitingEvent {

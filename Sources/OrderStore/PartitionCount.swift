@@ -17,6 +17,47 @@ public enum PartitionCount {
         }
     }
 
+    /// Notes that partitions are about to be added: those that there are may hold commands of customers that move.
+    ///
+    /// - Throws: ``StoreError/Code/moving`` while customers still move because of an earlier change: of two moves at a time
+    ///   nobody could tell which command came first.
+    public static func noteUndrained(_ partitions: Range<Int>, on connection: Connection) async throws(StoreError) {
+        let statement = Statement(
+            name: "note undrained",
+            """
+            UPDATE topology SET undrained = $1
+            WHERE undrained = '{}' AND NOT EXISTS (SELECT FROM parked) RETURNING partitions
+            """, [.int4Array(partitions.map { Int32(clamping: $0) })])
+        let isNoted = try await connection.run([statement], during: "noting what has to drain") { results in
+            results[0].first != nil
+        }
+        guard !isNoted else { return }
+        throw StoreError(
+            .moving, during: "adding partitions",
+            detail: "customers still move because of an earlier change of the topology",
+            advice: "Nothing was changed. Let the workers finish what waits (order-worker doctor), then apply again.")
+    }
+
+    /// What a lane has to know of the topology.
+    static var state: Statement {
+        Statement(name: "read topology", "SELECT partitions, undrained FROM topology")
+    }
+
+    static func readState(_ rows: Rows) throws -> (count: Int?, undrained: Set<Int>) {
+        guard let row = rows.first else { return (nil, []) }
+        return (Int(try row.int32(0)), Set(try row.int64Array(1).map(Int.init)))
+    }
+
+    /// Notes that partitions hold nothing any more from before.
+    static func drained(_ partitions: Set<Int>) -> Statement {
+        Statement(
+            name: "note drained",
+            """
+            UPDATE topology
+            SET undrained = (SELECT coalesce(array_agg(p), '{}') FROM unnest(undrained) AS p WHERE p <> ALL ($1))
+            """, [.int4Array(partitions.sorted().map { Int32(clamping: $0) })])
+    }
+
     /// Stores the number of partitions. Workers that see it serve just so many.
     ///
     /// - Parameter count: 1…100.

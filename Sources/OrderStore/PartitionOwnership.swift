@@ -1,5 +1,6 @@
 // Who owns which partition: PostgreSQL advisory locks on the session that applies the partition's commands.
 
+public import Orders
 public import PostgreSQL
 
 /// The lanes that are alive and the partitions that are owned, as the server's locks show them at one moment.
@@ -16,6 +17,17 @@ public struct OwnershipView: Sendable, Hashable {
         self.owned = owned
         self.ownedHere = ownedHere
     }
+}
+
+/// What a lane sees when it looks around.
+public struct LaneLook: Sendable, Hashable {
+    public let ownership: OwnershipView
+    /// How many partitions there are; nil where the topology was never applied.
+    public let partitions: Int?
+    /// Those that may hold commands from before partitions were added.
+    public let undrained: Set<Int>
+    /// The database's time.
+    public let time: Timestamp
 }
 
 /// Partition locks on one session.
@@ -43,9 +55,21 @@ public struct PartitionOwnership: Sendable {
         ) { rows in try rows.first?.bool(0) ?? false }
     }
 
-    /// Looks at all locks.
-    public func view() async throws(StoreError) -> OwnershipView {
-        let statement = Statement(
+    /// Looks at all locks, at the topology, and at the database's clock.
+    public func look() async throws(StoreError) -> LaneLook {
+        let clock = Statement(name: "read the clock", "SELECT clock_timestamp()")
+        return try await connection.run(
+            [Self.locks, PartitionCount.state, clock], during: "looking at the partitions' owners"
+        ) { results in
+            let (count, undrained) = try PartitionCount.readState(results[1])
+            let time = try results[2].map { Timestamp(microseconds: try $0.timestamptz(0)) }
+            return LaneLook(
+                ownership: try Self.view(results[0]), partitions: count, undrained: undrained, time: time[0])
+        }
+    }
+
+    private static var locks: Statement {
+        Statement(
             name: "look at ownership",
             """
             SELECT classid::bigint::integer = $1, objid::bigint::integer, pid = pg_backend_pid()
@@ -53,21 +77,22 @@ public struct PartitionOwnership: Sendable {
             WHERE locktype = 'advisory' AND granted AND objsubid = 2
               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
               AND classid::bigint IN ($1::integer, $2::integer)
-            """, [.int4(Self.laneClass), .int4(Self.partitionClass)])
-        return try await query(statement) { rows in
-            var lanes: [Int32] = []
-            var owned: Set<Int> = []
-            var ownedHere: Set<Int> = []
-            for row in rows {
-                if try row.bool(0) {
-                    lanes.append(try row.int32(1))
-                } else {
-                    owned.insert(Int(try row.int32(1)))
-                    if try row.bool(2) { ownedHere.insert(Int(try row.int32(1))) }
-                }
+            """, [.int4(laneClass), .int4(partitionClass)])
+    }
+
+    private static func view(_ rows: Rows) throws -> OwnershipView {
+        var lanes: [Int32] = []
+        var owned: Set<Int> = []
+        var ownedHere: Set<Int> = []
+        for row in rows {
+            if try row.bool(0) {
+                lanes.append(try row.int32(1))
+            } else {
+                owned.insert(Int(try row.int32(1)))
+                if try row.bool(2) { ownedHere.insert(Int(try row.int32(1))) }
             }
-            return OwnershipView(lanes: lanes.sorted(), owned: owned, ownedHere: ownedHere)
         }
+        return OwnershipView(lanes: lanes.sorted(), owned: owned, ownedHere: ownedHere)
     }
 
     /// Takes what is free of `partitions`.

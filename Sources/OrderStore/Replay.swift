@@ -53,7 +53,7 @@ public struct Replay: Sendable {
             var entries: [InboxEntry] = []
             try await connection.stream(InboxTable.byCustomer, chunk: 500) { rows in
                 for row in rows {
-                    let entry = try InboxTable.read(row)
+                    guard let entry = try InboxTable.read(row).entry else { continue }
                     if let last = entries.last, last.customerID != entry.customerID {
                         try await Self.replay(entries, catalog, limit, &result, on: connection)
                         progress(result.customers + result.skipped)

@@ -48,6 +48,7 @@ struct ColumnReader {
     mutating func text() throws(PostgreSQLError) -> String { try row.text(.index(next())) }
     mutating func optionalText() throws(PostgreSQLError) -> String? { try row.optionalText(.index(next())) }
     mutating func bytes() throws(PostgreSQLError) -> [UInt8] { try row.bytes(.index(next())) }
+    mutating func optionalBytes() throws(PostgreSQLError) -> [UInt8]? { try row.optionalBytes(.index(next())) }
     mutating func int64() throws(PostgreSQLError) -> Int64 { try row.int64(.index(next())) }
     mutating func optionalInt64() throws(PostgreSQLError) -> Int64? { try row.optionalInt64(.index(next())) }
     mutating func int() throws(PostgreSQLError) -> Int { Int(try row.int32(.index(next()))) }

@@ -16,6 +16,10 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let sessionLost = Code(rawValue: "session_lost")
         /// The server takes no changes.
         public static let readOnly = Code(rawValue: "read_only")
+        /// Customers still move between partitions.
+        public static let moving = Code(rawValue: "moving")
+        /// The session isn't the connection's own: a pooler stands between.
+        public static let pooled = Code(rawValue: "pooled")
         /// A row holds what this version can't read.
         public static let unreadableRow = Code(rawValue: "unreadable_row")
         /// The database isn't fit for the books: see ``DatabaseConditions``.
@@ -52,6 +56,12 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         return StoreError(
             .unreadableRow, during: "closing an invoice", detail: "missing: \(what.joined(separator: ", "))",
             advice: "Report it: this is a defect.")
+    }
+
+    /// There is no session.
+    public static var notConnected: StoreError {
+        StoreError(
+            .sessionLost, during: "working on the database", detail: "there is no session", advice: "Connect again.")
     }
 
     /// The same error as a reason to give the session up and to try again with a new one.

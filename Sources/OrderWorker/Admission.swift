@@ -16,6 +16,8 @@ struct ReceivedCommand: Sendable {
     let userID: String?
     /// How often it was deferred.
     let attempts: Int
+    /// The queue that the outcome goes to as well, which the publisher may name.
+    let replyTo: String?
 
     var trace: TraceContext {
         TraceContext(traceparent: decoded.traceparent, tracestate: decoded.tracestate)
@@ -33,7 +35,9 @@ struct ReceivedCommand: Sendable {
 /// A message that is refused without having been a command: it goes to the dead letters, and a refusal to its sender.
 struct Refusal: Sendable {
     let code: RejectionCode
+    /// The dead letter, then the event that refuses the message.
     let messages: [OutgoingMessage]
+    let reply: Reply?
     let metadata: Logger.Metadata
 }
 
@@ -45,28 +49,51 @@ struct Admission: Sendable {
     let commandAge: Duration
     let deferrals: Int
 
-    /// Reads deliveries, in their order.
-    func read(_ deliveries: [Delivery], now: Timestamp) -> (commands: [ReceivedCommand], refusals: [Refusal]) {
-        var commands: [ReceivedCommand] = []
-        var refusals: [Refusal] = []
-        for delivery in deliveries {
-            let (message, attempts) = relay.received(delivery.message)
-            switch decoder.decode(message, routingKey: delivery.routingKey) {
-            case .success(let decoded):
-                commands.append(
-                    ReceivedCommand(
-                        delivery: delivery, partition: Self.partition(ofQueue: delivery.consumerTag),
-                        decoded: decoded, userID: message.properties.userID, attempts: attempts))
-            case .failure(let unreadable):
-                refusals.append(refuse(delivery, unreadable, now: now))
-            }
-        }
-        return (commands, refusals)
+    let replies: ReplyPolicy
+
+    init(
+        decoder: CommandDecoder, relay: Relay, authorization: Authorization, commandAge: Duration, deferrals: Int,
+        replies: ReplyPolicy? = nil
+    ) {
+        self.decoder = decoder
+        self.relay = relay
+        self.authorization = authorization
+        self.commandAge = commandAge
+        self.deferrals = deferrals
+        self.replies = replies ?? ReplyPolicy(authorization: authorization)
     }
 
-    /// The partition whose queue a consumer tag names: lanes name their consumers after the queues.
-    private static func partition(ofQueue name: String) -> Int {
-        Int(name.drop { $0 != "." }.dropFirst()) ?? 0
+    /// Reads a delivery that came by a partition.
+    func read(_ delivery: Delivery, partition: Int, now: Timestamp) -> LaneCommand {
+        if let marker = PartitionMarker(delivery.message, partition: partition, ownUser: relay.ownUser) {
+            return .marker(marker)
+        }
+        let (message, attempts) = relay.received(delivery.message)
+        switch decoder.decode(message, routingKey: delivery.routingKey) {
+        case .success(let decoded):
+            let user = message.properties.userID
+            guard replies.allows(decoded.replyTo, user: user) else {
+                return .unreadable(refuse(delivery, Self.unanswerable(decoded, replies, user: user), now: now))
+            }
+            return .command(
+                ReceivedCommand(
+                    delivery: delivery, partition: partition, decoded: decoded, userID: user, attempts: attempts,
+                    replyTo: decoded.replyTo))
+        case .failure(let unreadable):
+            return .unreadable(refuse(delivery, unreadable, now: now))
+        }
+    }
+
+    private static func unanswerable(
+        _ decoded: DecodedCommand, _ replies: ReplyPolicy, user: String?
+    ) -> UnreadableMessage {
+        UnreadableMessage(
+            violation: Violation(
+                .replyToNotAllowed, at: "",
+                "The reply_to must be an address of direct reply-to, or a queue whose name begins with "
+                    + "\(replies.prefix)\(user ?? "<user_id>")."),
+            key: decoded.key, type: decoded.type.rawValue, customerID: decoded.command.customerID,
+            traceparent: decoded.traceparent, tracestate: decoded.tracestate)
     }
 
     /// Refuses a command that the database refuses.
@@ -78,20 +105,23 @@ struct Admission: Sendable {
                 "The command could not be stored\(state). It is kept for an operator, who can replay it."),
             key: command.decoded.key, type: command.decoded.type.rawValue,
             customerID: command.decoded.command.customerID, traceparent: command.decoded.traceparent,
-            tracestate: command.decoded.tracestate, replyTo: command.decoded.replyTo,
+            tracestate: command.decoded.tracestate, replyTo: command.replyTo,
             correlationID: command.decoded.correlationID)
         return refuse(command.delivery, unreadable, now: now)
     }
 
     private func refuse(_ delivery: Delivery, _ unreadable: UnreadableMessage, now: Timestamp) -> Refusal {
-        var messages = [relay.deadLetter(delivery, unreadable)]
-        let event = unreadable.rejection(
-            of: relay.received(delivery.message).message, routingKey: delivery.routingKey, at: now)
-        messages += StoredEvent(event).messages(
-            replyTo: unreadable.replyTo, correlationID: unreadable.correlationID,
-            trace: TraceContext(traceparent: unreadable.traceparent, tracestate: unreadable.tracestate))
+        let original = relay.received(delivery.message).message
+        let event = StoredEvent(unreadable.rejection(of: original, routingKey: delivery.routingKey, at: now))
+        let trace = TraceContext(traceparent: unreadable.traceparent, tracestate: unreadable.tracestate)
+        let user = original.properties.userID
+        let reply = unreadable.replyTo.flatMap { queue in
+            replies.allows(queue, user: user)
+                ? Reply(event, queue: queue, correlationID: unreadable.correlationID, trace: trace, user: user) : nil
+        }
         return Refusal(
-            code: unreadable.code, messages: messages,
+            code: unreadable.code,
+            messages: [relay.deadLetter(delivery, unreadable), event.announcement(trace: trace)], reply: reply,
             metadata: [
                 "reason": "\(unreadable.code.rawValue)", "id": "\(unreadable.key?.id ?? "")",
                 "type": "\(unreadable.type ?? "")", "routing-key": "\(delivery.routingKey.prefix(64))",

@@ -1,18 +1,60 @@
-// A batch of deliveries on its way through the core: read, matched with the inbox, decided. Pure: no I/O.
+// A batch of deliveries on its way through the core: matched with the inbox, decided. Pure: no I/O.
 
 internal import AMQP
 internal import OrderContract
 internal import OrderStore
 internal import Orders
 
+/// What a delivery was read as.
+enum LaneCommand: Sendable {
+    case command(ReceivedCommand)
+    case marker(PartitionMarker)
+    /// It is no command: it goes to the dead letters.
+    case unreadable(Refusal)
+
+    var isMarker: Bool { if case .marker = self { true } else { false } }
+
+    /// The customer whose commands have to be applied in order.
+    var customer: CustomerID? {
+        switch self {
+        case .command(let command): command.decoded.command.customerID
+        case .marker(let marker): marker.customer
+        case .unreadable: nil
+        }
+    }
+}
+
+extension LaneCommand {
+    /// As it is parked; nil where it has no customer to wait for.
+    fileprivate var parked: ParkedCommand? {
+        guard case .command(let command) = self else { return nil }
+        return ParkedCommand(
+            customer: command.decoded.command.customerID, partition: command.partition, delivery: command.delivery)
+    }
+}
+
 /// What is to be done after a batch was decided.
 struct DecidedBatch: Sendable {
     var changes: Changes
+    /// What became of each entry of the batch.
+    var outcomes: [BatchOutcome] = []
     var commands: [InboxEntry] = []
+    /// From which partition each customer's last command came.
+    var partitions: [CustomerID: Int] = [:]
+    var moves: [CustomerMove] = []
+    /// The partitions that hold nothing any more from before partitions were added.
+    var drained: Set<Int> = []
+    /// What has to wait for another partition, and what no longer does.
+    var toPark: [ParkedCommand] = []
+    var unparked: [ParkedPosition] = []
     var events: [OutboxEntry] = []
+    /// Which entry caused each of `events`.
+    var causes: [Int?] = []
     /// What is published besides the outbox, because nothing was committed for it: repeated outcomes, refusals of reused
-    /// ids, deferred messages.
-    var besides: [OutgoingMessage] = []
+    /// ids, deferred messages, dead letters. With the entry that it belongs to.
+    var besides: [(entry: Int, message: OutgoingMessage)] = []
+    /// Outcomes for those who asked for them.
+    var replies: [Reply] = []
     var tally: [BatchTally] = []
 }
 
@@ -25,6 +67,7 @@ struct BatchTally: Sendable {
 
 /// A command that was decided, and how.
 private struct Admitted {
+    let entry: Int
     let command: ReceivedCommand
     let key: InboxKey
     let envelope: CommandEnvelope
@@ -40,60 +83,110 @@ private struct Admitted {
 
 /// The deliveries of one batch, read.
 struct Batch: Sendable {
-    let commands: [ReceivedCommand]
+    let entries: [LaneCommand]
+    /// Which entries come from where they were parked, and where they stand there.
+    var parked: [Int: ParkedPosition] = [:]
+
+    var commands: [ReceivedCommand] {
+        entries.compactMap { if case .command(let command) = $0 { command } else { nil } }
+    }
+
+    /// Whether there is anything to ask the database about.
+    var isForDatabase: Bool { entries.contains { if case .unreadable = $0 { false } else { true } } }
 
     /// What the batch has to load.
     func request(_ admission: Admission, catalog: Catalog, dueBy horizon: Timestamp) -> BatchRequest {
-        BatchRequest(
+        let marked: [CustomerID] = entries.compactMap {
+            if case .marker(let marker) = $0 { marker.customer } else { nil }
+        }
+        return BatchRequest(
             commands.map { command in
                 let publisher = admission.publisher(of: command, catalog: catalog)
                 return (key: admission.key(of: command, publisher, catalog: catalog), command: command.decoded.command)
-            }, dueBy: horizon)
+            }, others: marked, dueBy: horizon)
     }
 
     /// Decides the commands in order. Those that are in the inbox, or earlier in the batch, get their outcome again; those
-    /// whose customer may still come are put aside.
+    /// whose customer may still come are put aside; those whose customer's last command came by another partition wait.
+    ///
+    /// - Parameter partitionCount: how many partitions there are; nil where that isn't known.
     func decide(
-        _ loaded: LoadedBatch, _ admission: Admission, catalog: Catalog, now: Timestamp, identifiers: IdentifierSource
+        _ loaded: LoadedBatch, _ admission: Admission, catalog: Catalog, now: Timestamp, partitionCount: Int? = nil,
+        identifiers: IdentifierSource
     ) -> DecidedBatch {
         var work = UnitOfWork(
             catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
             identifiers: identifiers)
+        var order = PartitionOrder(
+            partitions: loaded.partitions, count: partitionCount, undrained: loaded.undrained, parked: loaded.parked)
         var admitted: [InboxKey: Admitted] = [:]
         var inOrder: [Admitted] = []
-        var repeated: [(command: ReceivedCommand, key: InboxKey)] = []
-        var deferred: [OutgoingMessage] = []
-        for command in commands {
-            let publisher = admission.publisher(of: command, catalog: catalog)
-            let key = admission.key(of: command, publisher, catalog: catalog)
-            if loaded.known[key] != nil || admitted[key] != nil {
-                repeated.append((command, key))
-                continue
+        var repeated: [(entry: Int, command: ReceivedCommand, key: InboxKey)] = []
+        var outcomes: [BatchOutcome] = []
+        var besides: [(entry: Int, message: OutgoingMessage)] = []
+        var replies: [Reply] = []
+        var toPark: [ParkedCommand] = []
+        var unparked: [ParkedPosition] = []
+        for (index, entry) in entries.enumerated() {
+            var outcome = BatchOutcome.applied
+            let isParked = parked[index] != nil
+            switch entry {
+            case .unreadable(let refusal):
+                besides += refusal.messages.map { (index, $0) }
+                replies += [refusal.reply].compactMap { $0 }
+            case .marker(let marker):
+                order.take(marker)
+            case .command(let command):
+                let publisher = admission.publisher(of: command, catalog: catalog)
+                let key = admission.key(of: command, publisher, catalog: catalog)
+                if let holder = order.take(
+                    command.decoded.command.customerID, by: command.partition, isParked: isParked)
+                {
+                    outcome = .parked(by: holder)
+                } else if loaded.postponed.contains(key) {
+                    outcome = .postponed
+                } else if loaded.known[key] != nil || admitted[key] != nil {
+                    repeated.append((index, command, key))
+                } else {
+                    let envelope = CommandEnvelope(
+                        key: command.decoded.key, publisher: publisher,
+                        effectiveAt: admission.effectiveTime(of: command, now: now), command: command.decoded.command)
+                    if admission.mayDefer(command), work.waitsForCustomer(envelope) {
+                        besides.append(
+                            (index, admission.relay.deferred(command.delivery, attempts: command.attempts + 1)))
+                    } else {
+                        let decided = Admitted(
+                            entry: index, command: command, key: key, envelope: envelope, outcome: work.decide(envelope)
+                        )
+                        admitted[key] = decided
+                        inOrder.append(decided)
+                    }
+                }
             }
-            let envelope = CommandEnvelope(
-                key: command.decoded.key, publisher: publisher,
-                effectiveAt: admission.effectiveTime(of: command, now: now), command: command.decoded.command)
-            if admission.mayDefer(command), work.waitsForCustomer(envelope) {
-                deferred.append(admission.relay.deferred(command.delivery, attempts: command.attempts + 1))
-                continue
+            outcomes.append(outcome)
+            switch (outcome, parked[index]) {
+            case (.applied, let position?): unparked.append(position)
+            case (.parked, nil): toPark += [entry.parked].compactMap { $0 }
+            default: break
             }
-            let decided = Admitted(command: command, key: key, envelope: envelope, outcome: work.decide(envelope))
-            admitted[key] = decided
-            inOrder.append(decided)
         }
 
         let changes = work.finish()
         let events = Dictionary(
             changes.events.map { ($0.id, StoredEvent($0)) }, uniquingKeysWith: { first, _ in first })
-        var decided = DecidedBatch(changes: changes)
-        decided.besides = deferred
-        decided.events = outboxEntries(changes.events, events, inOrder)
+        var decided = DecidedBatch(changes: changes, outcomes: outcomes, besides: besides, replies: replies)
+        decided.partitions = order.partitions
+        decided.moves = order.moves
+        decided.drained = order.drained
+        decided.toPark = toPark
+        decided.unparked = unparked
+        addEvents(changes.events, events, inOrder, to: &decided)
         for admitted in inOrder {
             guard let outcome = events[admitted.outcome.id] else { continue }
             decided.commands.append(admitted.inboxEntry(outcome, receivedAt: now))
             decided.tally.append(BatchTally(command: admitted.command, outcome: outcome, isRepeated: false))
         }
-        for (command, key) in repeated {
+        for (index, command, key) in repeated {
             let original: Command?
             let outcome: StoredEvent?
             if let entry = loaded.known[key] {
@@ -104,8 +197,8 @@ struct Batch: Sendable {
             }
             guard let outcome else { continue }
             let answer = original == command.decoded.command ? outcome : Self.refusalOfReuse(command, now: now)
-            decided.besides += answer.messages(
-                replyTo: command.decoded.replyTo, correlationID: command.decoded.correlationID, trace: command.trace)
+            decided.besides.append((index, answer.announcement(trace: command.trace)))
+            decided.replies += [Reply(to: command, answer)].compactMap { $0 }
             decided.tally.append(BatchTally(command: command, outcome: answer, isRepeated: true))
         }
         return decided
@@ -113,24 +206,32 @@ struct Batch: Sendable {
 
     /// The events in the order in which they have to be published, each in its customer's partition. An outcome also goes
     /// to who asked for it.
-    private func outboxEntries(
-        _ events: [Event], _ stored: [EventID: StoredEvent], _ admitted: [Admitted]
-    ) -> [OutboxEntry] {
-        let askers = Dictionary(admitted.map { ($0.outcome.id, $0.command) }, uniquingKeysWith: { first, _ in first })
-        let causes = Dictionary(admitted.map { ($0.envelope.key, $0.command) }, uniquingKeysWith: { _, last in last })
+    private func addEvents(
+        _ events: [Event], _ stored: [EventID: StoredEvent], _ admitted: [Admitted], to decided: inout DecidedBatch
+    ) {
+        let askers = Dictionary(admitted.map { ($0.outcome.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let causes = Dictionary(admitted.map { ($0.envelope.key, $0) }, uniquingKeysWith: { _, last in last })
         let partitions = Dictionary(
-            commands.map { ($0.decoded.command.customerID, $0.partition) }, uniquingKeysWith: { first, _ in first })
-        var command: ReceivedCommand?
-        return events.compactMap { event in
-            guard let data = stored[event.id] else { return nil }
+            admitted.map { ($0.envelope.command.customerID, $0.command.partition) },
+            uniquingKeysWith: { first, _ in first })
+        var asker: Admitted?
+        for event in events {
+            guard let data = stored[event.id] else { continue }
             // Further parts go where the first one went.
-            if event.part.map({ $0.number == 1 }) ?? true { command = askers[event.id] }
-            let asker = command?.decoded
-            return OutboxEntry(
-                partition: partitions[event.customerID] ?? 0, event: data, replyTo: asker?.replyTo,
-                correlationID: asker?.correlationID,
-                trace: (command ?? causes[event.cause])?.trace
-                    ?? TraceContext(traceparent: nil, tracestate: nil))
+            if event.part.map({ $0.number == 1 }) ?? true { asker = askers[event.id] }
+            let cause = asker ?? causes[event.cause]
+            decided.events.append(
+                OutboxEntry(
+                    partition: partitions[event.customerID] ?? 0, event: data, replyTo: asker?.command.replyTo,
+                    correlationID: asker?.command.decoded.correlationID,
+                    trace: cause?.command.trace ?? TraceContext(traceparent: nil, tracestate: nil)))
+            decided.causes.append(cause?.entry)
+            if let asker, let queue = asker.command.replyTo {
+                decided.replies.append(
+                    Reply(
+                        data, queue: queue, correlationID: asker.command.decoded.correlationID,
+                        trace: asker.command.trace, user: asker.command.userID))
+            }
         }
     }
 
@@ -160,15 +261,12 @@ extension StoredEvent {
             data: EventEncoder.data(of: event))
     }
 
-    /// The messages that announce the event: to all, and to who asked for it.
-    func messages(replyTo: String?, correlationID: String?, trace: TraceContext) -> [OutgoingMessage] {
-        let message = EventMessage.make(
-            id: id, type: type, time: time, customerID: customerID, data: data, traceparent: trace.traceparent,
-            tracestate: trace.tracestate, correlationID: correlationID)
-        var messages = [OutgoingMessage(exchange: Topology.events, routingKey: type.rawValue, message: message)]
-        if let replyTo {
-            messages.append(OutgoingMessage(exchange: "", routingKey: replyTo, message: message))
-        }
-        return messages
+    /// The message that announces the event to all.
+    func announcement(trace: TraceContext) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: Topology.events, routingKey: type.rawValue,
+            message: EventMessage.make(
+                id: id, type: type, time: time, customerID: customerID, data: data, traceparent: trace.traceparent,
+                tracestate: trace.tracestate))
     }
 }

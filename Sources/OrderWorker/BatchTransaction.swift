@@ -7,6 +7,8 @@ internal import Orders
 struct BatchTransaction: Sendable {
     let store: BatchStore
     let admission: Admission
+    /// How many partitions there are; nil where that isn't known.
+    var partitionCount: Int?
 
     /// Begins the transaction, loads what the batch touches and decides it.
     ///
@@ -34,7 +36,8 @@ struct BatchTransaction: Sendable {
                 }
                 continue
             }
-            let decided = batch.decide(loaded, admission, catalog: catalog, now: now, identifiers: identifiers)
+            let decided = batch.decide(
+                loaded, admission, catalog: catalog, now: now, partitionCount: partitionCount, identifiers: identifiers)
             let missing = decided.changes.missing
             if missing.isEmpty { return (decided, catalog) }
             // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the series

@@ -13,6 +13,7 @@ public struct TopologyChange {
     /// The number of partitions that workers serve now; nil where none was ever recorded.
     private let previous: Int?
     private let record: (Int) async throws -> Void
+    private let noteUndrained: (Range<Int>) async throws -> Void
     /// How long workers may take to let go of a partition that is to be deleted.
     private let patience: Duration
     private var made: [String] = []
@@ -24,9 +25,12 @@ public struct TopologyChange {
     ///   - previous: the number of partitions that is stored; nil where none is.
     ///   - patience: how long workers may take to let go of a partition that is to be deleted.
     ///   - record: stores the number of partitions, for the workers to serve.
+    ///   - noteUndrained: notes that these partitions may hold commands of customers that are about to move; refuses while
+    ///     customers still move because of an earlier change.
     public init(
         _ topology: Topology, on connection: TopologyConnection, mover: CommandMover, previous: Int?,
-        patience: Duration = .seconds(15), record: @escaping (Int) async throws -> Void
+        patience: Duration = .seconds(15), record: @escaping (Int) async throws -> Void,
+        noteUndrained: @escaping (Range<Int>) async throws -> Void
     ) {
         self.topology = topology
         self.connection = connection
@@ -34,6 +38,7 @@ public struct TopologyChange {
         self.previous = previous
         self.patience = patience
         self.record = record
+        self.noteUndrained = noteUndrained
     }
 
     /// Makes what is missing, in an order in which no command is lost at any moment; moves what lies under the names of
@@ -54,6 +59,8 @@ public struct TopologyChange {
         let former = try await topology.formerPartitions(on: connection)
         if former.isEmpty {
             try await shrink()
+            // Before the ring moves: of an unknown customer the workers then wait for what the partitions hold.
+            if let previous, previous < topology.partitions { try await noteUndrained(0..<previous) }
             try await restore()
         } else {
             try await move(from: former)

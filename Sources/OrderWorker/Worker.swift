@@ -64,7 +64,7 @@ public struct Worker: Service {
             logger.notice(
                 "stopping: finishing what has been taken", metadata: ["limit": "\(configuration.drainTimeout)"])
         }
-        for lane in lanes { await lane.stop() }
+        for lane in lanes { lane.stop() }
         if (try? await Task.sleep(for: configuration.drainTimeout)) != nil {
             logger.warning("not finished in time: what is left will be delivered again")
         }

@@ -15,8 +15,8 @@ public enum Authorization: String, Sendable, CaseIterable {
 public struct WorkerConfiguration: Sendable {
     public var amqp: AMQP.ConnectionConfiguration
     public var database: PostgreSQL.ConnectionConfiguration
-    /// Number of partition queues; the same for all workers and the topology.
-    public var partitions: Int
+    /// Number of partition queues that the worker expects; nil: as many as the topology has.
+    public var partitions: Int?
     /// Lanes of this worker. Each has a database session and serves its share of the partitions.
     public var lanes: Int
     /// How many commands one database transaction may take.
@@ -28,11 +28,13 @@ public struct WorkerConfiguration: Sendable {
     public var authorization: Authorization
     /// How often a command for an unknown customer is tried again before it is rejected.
     public var deferrals = 2
+    /// What the names of queues begin with that outcomes may be sent to; the publisher's user name and a dot follow.
+    public var replyPrefix = "replies."
     /// How long a lane may take to finish what it has when the worker is stopped.
     public var drainTimeout: Duration
 
     public init(
-        amqp: AMQP.ConnectionConfiguration, database: PostgreSQL.ConnectionConfiguration, partitions: Int, lanes: Int,
+        amqp: AMQP.ConnectionConfiguration, database: PostgreSQL.ConnectionConfiguration, partitions: Int?, lanes: Int,
         batchLimit: Int, maximumMessageSize: Int, commandAge: Duration, authorization: Authorization,
         drainTimeout: Duration
     ) {

@@ -120,7 +120,7 @@ struct RunCommand: AsyncParsableCommand {
 extension Settings {
     func worker() throws -> WorkerConfiguration {
         WorkerConfiguration(
-            amqp: try amqp(), database: try database(), partitions: partitions ?? Self.standardPartitions,
+            amqp: try amqp(), database: try database(), partitions: partitions,
             lanes: try integer(.lanes), batchLimit: try integer(.batchLimit),
             maximumMessageSize: try integer(.messageSizeLimit), commandAge: try duration(.commandAge),
             authorization: Authorization(rawValue: try text(.authorization)) ?? .userID,
@@ -139,10 +139,9 @@ extension Settings {
 
 extension Readiness {
     init(_ status: WorkerStatus, clock: ClockStatus) {
-        let reasons = status.lanes.filter { $0.state != .serving }.map { lane in
-            "\(lane.name) is \(lane.state.rawValue)" + (lane.lastError.map { ": \(Redaction.redacted($0))" } ?? "")
-        }
         let clockReasons = clock.reasons()
-        self.init(isReady: status.isReady && clockReasons.isEmpty, reasons: reasons + clockReasons)
+        self.init(
+            isReady: status.isReady && clockReasons.isEmpty,
+            reasons: status.reasons.map(Redaction.redacted) + clockReasons)
     }
 }

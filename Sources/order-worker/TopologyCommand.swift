@@ -41,6 +41,8 @@ struct TopologyCommand: AsyncParsableCommand {
                     let topology = Topology(partitions: settings.partitions ?? stored ?? Settings.standardPartitions)
                     var change = TopologyChange(topology, on: broker, mover: mover, previous: stored) { count in
                         try await PartitionCount.write(count, on: database)
+                    } noteUndrained: { partitions in
+                        try await PartitionCount.noteUndrained(partitions, on: database)
                     }
                     return try await change.apply() + ["The topology has \(topology.partitions) partitions."]
                 }

@@ -17,7 +17,10 @@ extension TestBroker {
         var change = TopologyChange(
             topology, on: connection, mover: CommandMover(try configuration, logger: Self.logger), previous: previous,
             patience: .seconds(2)
-        ) { recorded.append($0) }
+        ) {
+            recorded.append($0)
+        } noteUndrained: { _ in
+        }
         return (try await change.apply(), recorded)
     }
 

@@ -22,7 +22,7 @@ import Testing
             #expect(again.commands.isEmpty)
             #expect(again.events.isEmpty)
             #expect(Set((first.tally + again.tally).map(\.outcome.id)).count == 1)
-            #expect(again.besides.map(\.routingKey) == ["customer.created"])
+            #expect(again.besides.map(\.message.routingKey) == ["customer.created"])
             await connection.close()
         }
     }

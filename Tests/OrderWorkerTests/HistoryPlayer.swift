@@ -93,26 +93,28 @@ struct HistoryPlayer {
 
     /// Commits a batch and compares what came of it with what the model says.
     mutating func play(_ sendings: [Sending], now: Timestamp, mishap: Mishap?) async throws {
-        let deliveries = sendings.enumerated().map { index, sending in
+        let entries = sendings.enumerated().map { index, sending in
             let customer = sending.envelope.command.customerID
-            return Delivery(
-                tag: UInt64(index), consumerTag: "orders.\(customer.low % 8)", isRedelivered: false,
-                exchange: "orders", routingKey: customer.description, message: sending.message)
+            let delivery = Delivery(
+                tag: UInt64(index), consumerTag: "orders", isRedelivered: false, exchange: "orders",
+                routingKey: customer.description, message: sending.message)
+            return lab.admission.read(delivery, partition: Int(customer.low % 8), now: now)
         }
+        let commands = Batch(entries: entries).commands
         if let mishap {
             mishaps += 1
-            try await fail(deliveries, now: now, mishap)
+            try await fail(commands, now: now, mishap)
         }
-        let reading = lab.admission.read(deliveries, now: now)
         let readable = Set(sendings.indices.filter { sendings[$0].envelope.command.isReadable }.map { UInt64($0) })
-        let read = Set(reading.commands.map(\.delivery.tag))
+        let read = Set(commands.map(\.delivery.tag))
         guard read == readable else {
             let wrong = read.symmetricDifference(readable).map { sendings[Int($0)].envelope.command }
             throw HistoryDifference("read or refused against the contract: \(wrong)")
         }
-        let decided = try await decide(reading.commands, now: now)
+        let decided = try await decide(commands, now: now)
         let positions = try await lab.store.commit(
-            decided.changes, commands: decided.commands, events: decided.events, published: published)
+            decided.changes, partitions: decided.partitions, commands: decided.commands, events: decided.events,
+            published: published)
         guard positions.count == decided.events.count else {
             throw HistoryDifference("\(positions.count) places in the outbox for \(decided.events.count) events")
         }
@@ -121,13 +123,13 @@ struct HistoryPlayer {
         batches += 1
 
         if mishap == .afterCommit {
-            try await redeliver(reading.commands, decided, now: now)
+            try await redeliver(commands, decided, now: now)
         }
     }
 
     private mutating func decide(_ commands: [ReceivedCommand], now: Timestamp) async throws -> DecidedBatch {
         try await BatchTransaction(store: lab.store, admission: lab.admission).decide(
-            Batch(commands: commands), catalog: lab.catalog, now: now,
+            Batch(entries: commands.map(LaneCommand.command)), catalog: lab.catalog, now: now,
             identifiers: IdentifierSource(SeededGenerator(seed: random.next()))
         ).decided
     }
@@ -153,11 +155,10 @@ struct HistoryPlayer {
     // MARK: Mishaps
 
     /// Takes a batch in hand in vain: nothing of it may be left.
-    private mutating func fail(_ deliveries: [Delivery], now: Timestamp, _ mishap: Mishap) async throws {
-        let commands = lab.admission.read(deliveries, now: now).commands
+    private mutating func fail(_ commands: [ReceivedCommand], now: Timestamp, _ mishap: Mishap) async throws {
         switch mishap {
         case .afterLoading:
-            let batch = Batch(commands: commands)
+            let batch = Batch(entries: commands.map(LaneCommand.command))
             _ = try await lab.store.begin(
                 batch.request(
                     lab.admission, catalog: lab.catalog, dueBy: lab.admission.horizon(of: batch, now: now)))
@@ -183,7 +184,10 @@ struct HistoryPlayer {
         _ commands: [ReceivedCommand], _ decided: DecidedBatch, now: Timestamp
     ) async throws {
         try await reconnect()
-        let waiting = try await lab.store.waitingEvents(partitions: Array(0..<8), limit: 100_000)
+        var waiting: [WaitingEvent] = []
+        for partition in 0..<8 {
+            waiting += try await lab.store.waitingEvents(partition: partition, bytes: .max / 2).events
+        }
         guard
             Dictionary(grouping: waiting.map(\.entry), by: \.partition)
                 == Dictionary(grouping: decided.events, by: \.partition)

@@ -27,19 +27,34 @@ struct Lab {
     func commit(
         _ messages: [(key: String, message: Message)], now: Timestamp = Timestamp(microseconds: 1_790_000_000_000_000)
     ) async throws -> DecidedBatch {
+        let batch = read(messages, now: now)
+        #expect(batch.commands.count == messages.count)
+        return try await commit(batch, now: now)
+    }
+
+    func commit(
+        _ batch: Batch, now: Timestamp = Timestamp(microseconds: 1_790_000_000_000_000), partitionCount: Int? = nil
+    ) async throws -> DecidedBatch {
+        let (decided, _) = try await BatchTransaction(
+            store: store, admission: admission, partitionCount: partitionCount
+        ).decide(batch, catalog: catalog, now: now)
+        _ = try await store.commit(
+            decided.changes, partitions: decided.partitions, moves: decided.moves, commands: decided.commands,
+            events: decided.events, published: [])
+        return decided
+    }
+
+    /// Reads messages as they come by a partition.
+    func read(
+        _ messages: [(key: String, message: Message)], partition: Int = 3,
+        now: Timestamp = Timestamp(microseconds: 1_790_000_000_000_000)
+    ) -> Batch {
         let deliveries = messages.enumerated().map { index, entry in
             Delivery(
-                tag: UInt64(index + 1), consumerTag: "orders.03", isRedelivered: false, exchange: "orders",
+                tag: UInt64(index + 1), consumerTag: "orders", isRedelivered: false, exchange: "orders",
                 routingKey: entry.key, message: entry.message)
         }
-        let reading = admission.read(deliveries, now: now)
-        #expect(reading.refusals.isEmpty)
-        let batch = Batch(commands: reading.commands)
-        let (decided, _) = try await BatchTransaction(store: store, admission: admission).decide(
-            batch, catalog: catalog, now: now)
-        _ = try await store.commit(
-            decided.changes, commands: decided.commands, events: decided.events, published: [])
-        return decided
+        return Batch(entries: deliveries.map { admission.read($0, partition: partition, now: now) })
     }
 
     /// `customer.create` in plain AMQP form.

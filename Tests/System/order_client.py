@@ -15,8 +15,19 @@ SOURCE = "https://acme.example/tests"
 STRUCTURED = "application/cloudevents+json"
 
 
+# Those who publish for the partners of the sample catalog.
+USERS = ["publisher", "nordwind", "sakura", "gulf"]
+
+
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+class ReplyQueue(str):
+    """A listener's reply queue, of which there is one for each user: outcomes may be sent to no other's."""
+
+    def of(self, user: str | None) -> str:
+        return self.replace("publisher", user) if user in USERS else self
 
 
 def now() -> datetime:
@@ -55,6 +66,8 @@ class Command:
     def message(self, mode: str = "structured", user: str | None = "publisher", **properties):
         """The body and properties in one of the accepted modes: structured, cloudEvents:, cloudEvents_ or plain."""
         common = {"delivery_mode": 2, "user_id": user, **properties}
+        if isinstance(common.get("reply_to"), ReplyQueue):
+            common["reply_to"] = common["reply_to"].of(common["user_id"])
         if mode == "structured":
             body = self.envelope()
             common.setdefault("content_type", STRUCTURED)
@@ -176,7 +189,7 @@ class Listener:
         self.parameters = pika.URLParameters(url)
         name = new_id()[:8]
         self.event_queue = f"events.test.{name}"
-        self.reply_queue = f"events.test.{name}.replies"
+        self.reply_queue = ReplyQueue(f"replies.publisher.{name}")
         self.events: list[Event] = []
         self.event_ids: set[str] = set()
         self.replies: dict[str, list[Event]] = defaultdict(list)
@@ -200,12 +213,14 @@ class Listener:
             try:
                 connection = pika.BlockingConnection(self.parameters)
                 channel = connection.channel()
-                for queue in (self.event_queue, self.reply_queue):
+                replies = [self.reply_queue.of(user) for user in USERS]
+                for queue in (self.event_queue, *replies):
                     channel.queue_declare(queue, durable=True)
                 channel.queue_bind(self.event_queue, "order.events", "#")
                 channel.basic_qos(prefetch_count=500)
                 channel.basic_consume(self.event_queue, self._event)
-                channel.basic_consume(self.reply_queue, self._reply)
+                for queue in replies:
+                    channel.basic_consume(queue, self._reply)
                 self._ready.set()
                 while not self._stopping.is_set():
                     connection.process_data_events(time_limit=0.1)

@@ -165,11 +165,11 @@ class Stage:
 
         servers.management("PUT", f"vhosts/{self.name}", {})
         for permission in servers.management("GET", f"vhosts/{quote(servers.vhost, safe='')}/permissions"):
-            servers.management(
-                "PUT",
-                f"permissions/{self.name}/{quote(permission['user'], safe='')}",
-                {key: permission[key] for key in ("configure", "write", "read")},
-            )
+            rights = {key: permission[key] for key in ("configure", "write", "read")}
+            if permission["user"] == "consumer":
+                # The tests' listener also reads the replies, of whichever publisher.
+                rights = {key: f"{right}|^replies\\." for key, right in rights.items()}
+            servers.management("PUT", f"permissions/{self.name}/{quote(permission['user'], safe='')}", rights)
         owner = urlsplit(servers.urls["DATABASE_URL"]).username
         with closing(servers.database()) as database:
             database.cursor().execute(f'CREATE DATABASE {self.name} OWNER "{owner}"')

@@ -192,9 +192,9 @@ def test_what_the_cloudevents_sdk_makes_is_taken_and_what_comes_back_it_reads(
     customer = new_id()
     creation = create_customer(customer, "Müller & Søn “東京” 🏷")
     wanted = order(customer, subscription({"ov-ssl": 3}, "P2Y", startDate=backdated(running, 99)))
-    with closing(pika.BlockingConnection(pika.URLParameters(running.consumer_url))) as connection:
+    with closing(pika.BlockingConnection(pika.URLParameters(running.publisher_url))) as connection:
         channel = connection.channel()
-        queue = channel.queue_declare(f"events.sdk.{new_id()}", exclusive=True).method.queue
+        queue = channel.queue_declare(f"replies.publisher.sdk.{new_id()}", exclusive=True).method.queue
         for command in (creation, wanted):
             attributes = {
                 "id": command.id,

@@ -1,0 +1,254 @@
+// A lane's shell: performs what its state machine decides, and tells it what came of that.
+
+internal import AMQP
+internal import FoundationEssentials
+internal import Logging
+internal import OrderContract
+internal import OrderStore
+internal import Orders
+internal import PostgreSQL
+
+/// One of a worker's lanes. It does all that a worker does, for its share of the partitions.
+///
+/// What to do is decided by ``LaneStateMachine``. Whatever takes time runs in a child task and reports an event; what is
+/// told to a consumer is told in order.
+actor Lane {
+    typealias Machine = LaneStateMachine<LaneCommand, OutgoingMessage>
+
+    let index: Int
+    let name: String
+    let configuration: WorkerConfiguration
+    let status: StatusBoard
+    let logger: Logger
+    private var machine: Machine
+    private let began = ContinuousClock.now
+    private let beganAt = Date()
+    private let events: AsyncStream<Machine.Event>
+    nonisolated let feed: AsyncStream<Machine.Event>.Continuation
+
+    var connections: LaneConnections?
+    var publisher: PublisherConnection?
+    var catalog: Catalog?
+    /// How many partitions there are, as the topology was applied.
+    var partitionCount: Int?
+    var consumers: [Int: PartitionConsumer] = [:]
+    let replies: ReplySender
+    /// Whether credentials were ever accepted: later they may be in the course of being changed.
+    private var hasServed = false
+    private var failure: (any Error)?
+    private var isAbandoned = false
+    private var armed: Duration?
+    private var lastReport: LaneReport?
+
+    init(index: Int, name: String, _ configuration: WorkerConfiguration, status: StatusBoard, logger: Logger) {
+        self.index = index
+        self.name = name
+        self.configuration = configuration
+        self.status = status
+        var logger = logger
+        logger[metadataKey: "lane"] = "\(name)"
+        self.logger = logger
+        machine = Machine(
+            limits: LaneLimits(
+                partitions: configuration.partitions, batch: configuration.batchLimit,
+                prefetch: min(configuration.batchLimit, 65_535)),
+            seed: UInt64.random(in: .min ... .max))
+        (events, feed) = AsyncStream.makeStream()
+        replies = ReplySender(Self.named(configuration.amqp, "order-worker \(name) replies"), logger: logger)
+    }
+
+    static func named(_ amqp: AMQP.ConnectionConfiguration, _ name: String) -> AMQP.ConnectionConfiguration {
+        var amqp = amqp
+        amqp.connectionName = name
+        return amqp
+    }
+
+    /// Asks the lane to finish what it has and to end.
+    nonisolated func stop() { feed.yield(.stop) }
+
+    /// Gives up what the lane still has in hand. Nothing is lost by it: what isn't acknowledged is delivered again.
+    func abandon() async {
+        isAbandoned = true
+        feed.yield(.stop)
+        await closeConnections(within: .zero)
+        feed.yield(.databaseLost("the lane was given up"))
+    }
+
+    /// Serves until ``stop()`` is called, whatever fails meanwhile.
+    ///
+    /// - Throws: only what no waiting can mend: a database schema that this version can't work with, a pooler in front of
+    ///   the database; and credentials that are refused before they were ever accepted.
+    func run() async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.replies.run() }
+            group.addTask { await self.heartbeat() }
+            feed.yield(.tick)
+            for await event in events {
+                let actions = machine.handle(event, at: uptime)
+                for action in actions { await perform(action, &group) }
+                arm(&group)
+                report()
+                if machine.phase == .finished { break }
+            }
+            replies.finish()
+            feed.finish()
+            group.cancelAll()
+        }
+        if let failure { throw failure }
+    }
+
+    private var uptime: Duration { began.duration(to: .now) }
+
+    /// Ticks when the machine wants it.
+    private func arm(_ group: inout DiscardingTaskGroup) {
+        guard let deadline = machine.deadline, armed.map({ deadline < $0 || $0 <= uptime }) ?? true else { return }
+        armed = deadline
+        let (instant, feed) = (began + deadline, feed)
+        group.addTask {
+            if (try? await Task.sleep(until: instant, tolerance: .milliseconds(1))) != nil { feed.yield(.tick) }
+        }
+    }
+
+    /// Shows that the lane is alive even when it has nothing to do.
+    private nonisolated func heartbeat() async {
+        while (try? await Task.sleep(for: .seconds(5))) != nil { feed.yield(.tick) }
+    }
+
+    private func report() {
+        status.noteStep(lane: index)
+        let report = machine.report
+        guard report != lastReport else { return }
+        lastReport = report
+        let beganAt = beganAt
+        status.update(lane: index, report) { time in
+            beganAt.addingTimeInterval(Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18)
+        }
+        LaneMetrics.report(report, lane: name)
+    }
+
+    // MARK: Performing
+
+    private func perform(_ action: Machine.Action, _ group: inout DiscardingTaskGroup) async {
+        switch action {
+        case .connect: group.addTask { await self.connect() }
+        case .connectPublisher: group.addTask { await self.connectPublisher() }
+        case .close:
+            group.addTask {
+                await self.closeConnections(within: .seconds(5))
+                self.feed.yield(.closed)
+            }
+        case .consume(let partition, let consumer, let prefetch):
+            let consumer = PartitionConsumer(
+                number: consumer, partition: partition, prefetch: prefetch, logger: logger)
+            consumers[consumer.number] = consumer
+            group.addTask { await self.serve(consumer) }
+        case .receive(let consumer): consumers[consumer]?.receive()
+        case .acknowledge(let consumer, let acknowledgements):
+            await tell(consumer) { (consumer) throws(AMQPError) in try await consumer.acknowledge(acknowledgements) }
+        case .reject(let place):
+            await tell(place.consumer) { (consumer) throws(AMQPError) in try await consumer.reject(place.tag) }
+        case .endConsumer(let consumer):
+            guard let consumer = consumers[consumer] else { return }
+            group.addTask { await consumer.end() }
+        case .send(let marker): group.addTask { await self.send(marker) }
+        case .publish(let messages): group.addTask { await self.publish(messages) }
+        case .note(let note): log(note)
+        case .finish: break
+        default: group.addTask { await self.work(on: action) }
+        }
+    }
+
+    /// Tells a consumer something. If its connection is lost, its own task says so, and what was told is told again by the
+    /// inbox.
+    private func tell(_ consumer: Int, _ what: (PartitionConsumer) async throws(AMQPError) -> Void) async {
+        guard let consumer = consumers[consumer] else { return }
+        do {
+            try await what(consumer)
+        } catch {
+            logger.debug("consumer not reached", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Connections
+
+    private func connect() async {
+        do {
+            let connections = try await LaneConnections.open(configuration, lane: index, name: name, logger: logger)
+            do {
+                publisher = try await PublisherConnection.connect(
+                    Self.named(configuration.amqp, "order-worker \(name)"), logger: logger)
+            } catch {
+                await connections.database.close()
+                throw error
+            }
+            self.connections = connections
+            catalog = connections.catalog
+            if isAbandoned { await closeConnections(within: .zero) }
+            hasServed = true
+            logger.info("lane is connected")
+            feed.yield(.connected(rankKey: connections.rankKey))
+        } catch {
+            if isFinal(error) {
+                failure = error
+                feed.yield(.stop)
+            } else {
+                LaneMetrics.laneRestarted(name)
+            }
+            feed.yield(.connectFailed("\(error)"))
+        }
+    }
+
+    private func isFinal(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PostgreSQLError:
+            [.schemaTooNew, .migrationAltered].contains(error.code)
+                || (error.code == .authenticationFailed && !hasServed)
+        case let error as StoreError:
+            error.code == .pooled
+        case let error as AMQPError:
+            error.code == .authenticationFailed && !hasServed
+        default:
+            false
+        }
+    }
+
+    private func connectPublisher() async {
+        await publisher?.close()
+        do {
+            publisher = try await PublisherConnection.connect(
+                Self.named(configuration.amqp, "order-worker \(name)"), logger: logger)
+            feed.yield(.publisherConnected)
+        } catch {
+            feed.yield(.publisherFailed("\(error)"))
+        }
+    }
+
+    /// Closes all connections. The consumers first: their deliveries go back before the partitions' locks are free.
+    private func closeConnections(within limit: Duration) async {
+        await withDiscardingTaskGroup { group in
+            for consumer in consumers.values { group.addTask { await consumer.end() } }
+        }
+        await publisher?.close()
+        publisher = nil
+        await connections?.database.close(within: limit)
+        connections = nil
+    }
+
+    private func serve(_ consumer: PartitionConsumer) async {
+        defer { consumers[consumer.number] = nil }
+        guard let connections else {
+            feed.yield(.consumerEnded(consumer.number, reason: "the lane is not connected"))
+            return
+        }
+        var amqp = Self.named(
+            configuration.amqp, "order-worker \(name) \(Topology.queue(partition: consumer.partition))")
+        // The partitions' queues dead-letter it.
+        amqp.rejectsUnreadable = true
+        // A worker that stands still must lose its consumers within a minute.
+        amqp.heartbeat = min(amqp.heartbeat, .seconds(10))
+        amqp.bufferLimit = 2 << 20
+        let feed = feed
+        let reason = await consumer.run(amqp, connections.admission, connections.clock) { feed.yield($0) }
+        feed.yield(.consumerEnded(consumer.number, reason: reason))
+    }
+}
