@@ -50,8 +50,7 @@ actor Lane {
         self.logger = logger
         machine = Machine(
             limits: LaneLimits(
-                partitions: configuration.partitions, batch: configuration.batchLimit,
-                prefetch: min(configuration.batchLimit, 65_535)),
+                partitions: configuration.partitions, batch: configuration.batchLimit),
             seed: UInt64.random(in: .min ... .max))
         (events, feed) = AsyncStream.makeStream()
         replies = ReplySender(Self.named(configuration.amqp, "order-worker \(name) replies"), logger: logger)

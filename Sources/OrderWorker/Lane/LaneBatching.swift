@@ -72,7 +72,8 @@ extension LaneStateMachine {
                 rest += pending[index...]
                 break
             }
-            if partitions[item.place.partition]?.isHandedOver ?? true, !item.place.isParked {
+            let partition = partitions[item.place.partition]
+            if partition?.isHandedOver ?? true || partition?.gathering != nil, !item.place.isParked {
                 rest.append(item)
             } else {
                 batch.append(item)
@@ -238,7 +239,7 @@ extension LaneStateMachine {
         if place.isParked { parking.inHand -= 1 }
         guard partitions[place.partition]?.consumer == place.consumer else { return }
         partitions[place.partition]?.ledger.settle(place.tag)
-        partitions[place.partition]?.noteSettled(1, limit: limits.prefetch)
+        partitions[place.partition]?.backoff.reset()
     }
 
     /// A delivery is done, and the broker puts it aside.

@@ -40,13 +40,8 @@ struct LanePartition: Sendable {
     /// Whether `since` is to be set anew.
     var hasChanged = false
 
-    /// How many deliveries may be in hand, unacknowledged.
-    var window = 1
-    /// How many should be by now.
-    private(set) var wantedWindow = 1
-    /// How many deliveries were settled since the consumer was lost last.
-    private var settled = 0
-
+    /// Deliveries that came back from an earlier consumer, as long as more of them may follow; see ``Gathering``.
+    var gathering: Gathering?
     var ledger = AcknowledgementLedger()
     /// Deliveries in the batch that is being applied or published.
     var inFlight = 0
@@ -67,32 +62,4 @@ struct LanePartition: Sendable {
     }
 
     var isConsuming: Bool { if case .consuming = state { true } else { false } }
-
-    // MARK: Slow start
-
-    /// Whether the consumer is to be opened again with a larger window. Each costs a connection, so it grows fourfold.
-    func isToGrow(limit: Int) -> Bool {
-        let wanted = min(wantedWindow, limit)
-        return wanted >= 4 * window || (wanted == limit && window < limit)
-    }
-
-    /// Notes how often what arrived had been delivered before. Before what never was, nothing is left that was in hand when
-    /// a worker died: then nothing speaks against a full window.
-    mutating func noteArrival(deliveryCounts: [Int], limit: Int) {
-        if deliveryCounts.contains(0) { wantedWindow = limit }
-    }
-
-    /// Notes progress: the window doubles with it.
-    mutating func noteSettled(_ count: Int, limit: Int) {
-        settled += count
-        wantedWindow = min(limit, max(wantedWindow, settled + 1))
-        backoff.reset()
-    }
-
-    /// Begins anew after the consumer was lost: an outage must cost a command one delivery, however long it lasts.
-    mutating func slowDown() {
-        window = 1
-        wantedWindow = 1
-        settled = 0
-    }
 }

@@ -93,7 +93,7 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
         case .blocked(let reason): noteBlocked(reason, at: now)
         case .consumerOpened(let consumer): consumerOpened(consumer, at: now)
         case .consumerEnded(let consumer, let reason): consumerEnded(consumer, reason, at: now)
-        case .arrived(let consumer, let items): arrived(items, from: consumer)
+        case .arrived(let consumer, let items): arrived(items, from: consumer, at: now)
         case .published(let results, let failure): published(results, failure, at: now)
         case .stop: isStopping = true
         case .tick: break
@@ -117,7 +117,10 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
         case .serving: break
         }
         var times: [Duration] = [nextLook, quarantine.nextCheck].compactMap { $0 }
-        for partition in partitions.values where partition.state == .waiting { times.append(partition.retryAt) }
+        for partition in partitions.values {
+            if partition.state == .waiting { times.append(partition.retryAt) }
+            if let time = partition.gathering?.deadline { times.append(time) }
+        }
         if let time = database.retryAt { times.append(time) }
         if let time = publisher.retryAt { times.append(time) }
         if let since = publishedSince { times.append(since + limits.clearingDelay) }
@@ -394,12 +397,15 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
                 lastConsumer += 1
                 partition.state = .opening(consumer: lastConsumer)
                 partition.ledger = AcknowledgementLedger()
-                actions.append(.consume(partition: number, consumer: lastConsumer, prefetch: partition.window))
+                partition.gathering = Gathering()
+                actions.append(.consume(partition: number, consumer: lastConsumer, prefetch: limits.prefetch))
             }
         case .consuming(let consumer):
-            let hasPending = pending.contains { $0.place.partition == number }
-            let grows = partition.isToGrow(limit: limits.prefetch) && !hasPending && publisher.isFine
-            if isIdle, partition.isHandedOver || grows {
+            if let gathering = partition.gathering, gathering.isOver(at: now) {
+                partition.gathering = nil
+                orderPending(of: number)
+            }
+            if isIdle, partition.isHandedOver {
                 dropPending(of: number)
                 partition.state = .closing(consumer: consumer)
                 partition.isHungry = false
@@ -421,12 +427,9 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
         dropPending(of: number)
         partition.isHungry = false
         if case .closing = partition.state {
-            partition.window = min(limits.prefetch, max(partition.window, partition.wantedWindow))
-            partition.retryAt = now
-            partition.state = partition.isHandedOver ? .closed : .waiting
+            partition.state = .closed
         } else {
             let delay = partition.backoff.next(using: &random)
-            partition.slowDown()
             partition.retryAt = now + delay
             partition.reason = reason
             if partition.troubleSince == nil { partition.troubleSince = now }
@@ -442,9 +445,10 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
 
     // MARK: Deliveries
 
-    private mutating func arrived(_ items: [Item], from consumer: Int) {
+    private mutating func arrived(_ items: [Item], from consumer: Int, at now: Duration) {
         guard let number = partition(of: consumer), partitions[number]?.isConsuming == true else { return }
-        partitions[number]?.noteArrival(deliveryCounts: items.map(\.deliveryCount), limit: limits.prefetch)
+        partitions[number]?.gathering?.note(
+            deliveryCounts: items.map(\.deliveryCount), limit: limits.prefetch, at: now)
         partitions[number]?.ledger.note(items.map(\.place.tag))
         partitions[number]?.isHungry = true
         pending += items
@@ -455,11 +459,18 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
     private mutating func askForMore() {
         for number in partitions.keys.sorted() where bytesInHand < limits.bytesInHand {
             guard let partition = partitions[number], partition.isHungry, !partition.isHandedOver,
-                case .consuming(let consumer) = partition.state, !partition.isToGrow(limit: limits.prefetch)
+                case .consuming(let consumer) = partition.state
             else { continue }
             partitions[number]?.isHungry = false
             actions.append(.receive(consumer: consumer))
         }
+    }
+
+    /// Puts what came back into the order of the queue.
+    private mutating func orderPending(of partition: Int) {
+        let isOwn = { (item: Item) in item.place.partition == partition && !item.place.isParked }
+        let own = Gathering.ordered(pending.filter(isOwn))
+        pending = pending.filter { !isOwn($0) } + own
     }
 
     /// Forgets what came to a partition's consumer and is in no batch: it goes back to its queue with the consumer.
@@ -481,8 +492,8 @@ struct LaneLimits: Sendable, Hashable {
     var partitions: Int?
     /// Commands of one transaction.
     var batch: Int
-    /// Deliveries of one partition that may be unacknowledged.
-    var prefetch: Int
+    /// Deliveries of one partition that may be unacknowledged: the same for all workers, see ``Gathering``.
+    var prefetch = Gathering.prefetch
     /// What one transaction's commands may become, in lines and kibibytes.
     var weight = 2000
     /// Bytes of deliveries in hand beyond which no more are taken.

@@ -34,6 +34,7 @@ final class SimBroker {
 
     /// More deliveries than this put a message aside.
     static let deliveryLimit = 100
+    static let prefetch = 16
 
     weak var world: SimWorld?
     var partitions: Int
@@ -46,6 +47,8 @@ final class SimBroker {
     /// Whether the second queue of events takes no more.
     var isFull = false
     private(set) var queues: [[Entry]]
+    /// What came back: delivered before all else, but in the order in which it came back.
+    private(set) var returns: [[Entry]]
     private var consumers: [[Consumer]]
     private(set) var delivered = 0
     /// What each of the two queues of events has taken.
@@ -58,11 +61,13 @@ final class SimBroker {
     init(partitions: Int) {
         self.partitions = partitions
         queues = Array(repeating: [], count: 64)
+        returns = Array(repeating: [], count: 64)
         consumers = Array(repeating: [], count: 64)
     }
 
     var isDrained: Bool {
-        queues.allSatisfy(\.isEmpty) && consumers.allSatisfy { $0.allSatisfy { $0.unacknowledged.isEmpty } }
+        queues.allSatisfy(\.isEmpty) && returns.allSatisfy(\.isEmpty)
+            && consumers.allSatisfy { $0.allSatisfy { $0.unacknowledged.isEmpty } }
     }
 
     // MARK: Commands
@@ -112,16 +117,14 @@ final class SimBroker {
         guard consumer.isOpen else { return }
         consumer.isOpen = false
         consumers[consumer.partition].removeAll { $0 === consumer }
-        var returned: [Entry] = []
         for var entry in consumer.unacknowledged.map(\.entry) {
             entry.count += 1
             if entry.count > Self.deliveryLimit {
                 if entry.command.id >= 0 { limitExceeded.append(entry.command) }
             } else {
-                returned.append(entry)
+                returns[consumer.partition].append(entry)
             }
         }
-        queues[consumer.partition] = returned + queues[consumer.partition]
         consumer.unacknowledged = []
         consumer.buffer = []
         deliver(consumer.partition)
@@ -130,8 +133,15 @@ final class SimBroker {
     /// Single active consumer: the first one gets all.
     private func deliver(_ partition: Int) {
         guard isUp, !unavailable.contains(partition), let consumer = consumers[partition].first else { return }
-        while consumer.unacknowledged.count < consumer.prefetch, !queues[partition].isEmpty {
-            let entry = queues[partition].removeFirst()
+        while consumer.unacknowledged.count < consumer.prefetch {
+            let entry: Entry
+            if !returns[partition].isEmpty {
+                entry = returns[partition].removeFirst()
+            } else if !queues[partition].isEmpty {
+                entry = queues[partition].removeFirst()
+            } else {
+                break
+            }
             delivered += 1
             consumer.lastTag += 1
             consumer.unacknowledged.append((consumer.lastTag, entry))
@@ -145,8 +155,10 @@ final class SimBroker {
         consumer.wantsMore = false
         world?.about(1) {
             guard consumer.isOpen else { return }
-            let items = consumer.buffer
-            consumer.buffer = []
+            // As the network brings it: in pieces.
+            let count = self.world?.number(1...consumer.buffer.count) ?? consumer.buffer.count
+            let items = Array(consumer.buffer.prefix(count))
+            consumer.buffer.removeFirst(count)
             consumer.lane.arrived(consumer, items)
         }
     }

@@ -25,7 +25,7 @@ final class SimLane {
         self.world = world
         self.number = number
         machine = Machine(
-            limits: LaneLimits(partitions: nil, batch: 10, prefetch: 16, weight: 40),
+            limits: LaneLimits(partitions: nil, batch: 10, prefetch: SimBroker.prefetch, weight: 40),
             seed: UInt64(world.number(1...1 << 30)))
     }
 
