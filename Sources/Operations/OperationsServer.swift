@@ -7,7 +7,7 @@ internal import NIOPosix
 public import ServiceLifecycle
 internal import SystemPackage
 
-/// Serves `/healthz` (the process is alive), `/readyz` (it can work; 503 and the reasons while it can't) and `/metrics`
+/// Serves `/healthz` (the process is alive; 503 where nothing moves any more), `/readyz` (it can work; 503 and the reasons while it can't) and `/metrics`
 /// (Prometheus), to GET and HEAD. No page shows a secret.
 ///
 /// It has one thread of its own. What clients can take is bounded: a hundred connections (one more ends the oldest), 16 KiB
@@ -22,7 +22,7 @@ public struct OperationsServer: Service {
     /// - Parameters:
     ///   - host: an IP address, or `localhost`.
     ///   - port: 0…65535; 0 to have a free one picked and logged.
-    ///   - readiness: asked for each request to `/readyz`, on the server's thread: it must not wait.
+    ///   - readiness: asked for each request to `/readyz` and `/healthz`, on the server's thread: it must not wait.
     public init(
         host: String = "127.0.0.1", port: Int, metrics: PrometheusMetrics, logger: Logger,
         readiness: @escaping @Sendable () -> Readiness

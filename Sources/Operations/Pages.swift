@@ -29,7 +29,9 @@ struct Pages: Sendable {
         switch path {
         case "/readyz": return readinessPage()
         case "/metrics": return Page(type: "text/plain; version=0.0.4; charset=utf-8", body: metrics.rendered())
-        default: return Page(body: "ok\n")
+        default:
+            return readiness().isAlive
+                ? Page(body: "ok\n") : Page(status: .serviceUnavailable, body: "nothing moves any more\n")
         }
     }
 

@@ -2,15 +2,19 @@
 
 internal import FoundationEssentials
 
-/// The answer of `/readyz`.
+/// The answer of `/readyz`, and of `/healthz`.
 public struct Readiness: Sendable, Hashable {
     public var isReady: Bool
-    /// Why not, a sentence each. They are shown to whoever asks: they must hold no secret.
+    /// Why not, or what doesn't work although the rest does, a sentence each. They are shown to whoever asks: they must hold
+    /// no secret.
     public var reasons: [String]
+    /// Whether the process still moves at all. If not, only a restart helps.
+    public var isAlive: Bool
 
-    public init(isReady: Bool, reasons: [String] = []) {
+    public init(isReady: Bool, reasons: [String] = [], isAlive: Bool = true) {
         self.isReady = isReady
         self.reasons = reasons
+        self.isAlive = isAlive
     }
 
     private struct Page: Codable {

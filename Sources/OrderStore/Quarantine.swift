@@ -1,7 +1,7 @@
 // The table `quarantine`: events that the broker doesn't take, and those of the same customers that stand behind them.
 
 public import Orders
-internal import PostgreSQL
+public import PostgreSQL
 
 /// Where an event stands in quarantine.
 public struct QuarantinePosition: Sendable, Hashable {
@@ -44,6 +44,55 @@ extension BatchStore {
         return try await connection.run(statements, during: "reading the quarantine") { results in
             (try results[1].map(QuarantineTable.readReleased), Set(try results[2].map(QuarantineTable.readCustomer)))
         }
+    }
+}
+
+/// An event in quarantine, for people.
+public struct QuarantinedEvent: Sendable, Hashable {
+    public let eventID: EventID
+    public let type: String
+    public let customerID: CustomerID
+    public let partition: Int
+    /// Bytes of its data.
+    public let size: Int64
+    /// Why the broker doesn't take it; empty where it only stands behind another event of its customer.
+    public let reason: String
+    public let isReleased: Bool
+    public let since: Timestamp
+
+    /// All of them, in the order in which they are published, at most `limit`.
+    public static func read(
+        on connection: Connection, limit: Int = 1000
+    ) async throws(StoreError) -> [QuarantinedEvent] {
+        let statement = Statement(
+            """
+            SELECT event_id, type, customer_id, partition, octet_length(data)::bigint, reason, released, quarantined_at
+            FROM quarantine ORDER BY partition, position LIMIT $1
+            """, .int8(Int64(limit)))
+        return try await connection.run([statement], during: "reading the quarantine") { results in
+            try results[0].map { row in
+                var column = ColumnReader(row)
+                return QuarantinedEvent(
+                    eventID: try column.identifier(), type: try column.text(), customerID: try column.identifier(),
+                    partition: try column.int(), size: try column.int64(), reason: try column.text(),
+                    isReleased: try column.bool(), since: try column.timestamp())
+            }
+        }
+    }
+
+    /// Releases the events of a customer, or of all: their partitions' owners publish them, in order.
+    ///
+    /// - Parameter customer: nil for all.
+    /// - Returns: how many were released.
+    public static func release(
+        _ customer: CustomerID?, on connection: Connection
+    ) async throws(StoreError) -> Int {
+        let statement = Statement(
+            """
+            UPDATE quarantine SET released = true
+            WHERE NOT released AND ($1::uuid IS NULL OR customer_id = $1) RETURNING position
+            """, .uuid(customer.map { ($0.high, $0.low) }))
+        return try await connection.run([statement], during: "releasing from quarantine") { $0[0].count }
     }
 }
 

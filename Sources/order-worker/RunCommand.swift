@@ -142,6 +142,6 @@ extension Readiness {
         let clockReasons = clock.reasons()
         self.init(
             isReady: status.isReady && clockReasons.isEmpty,
-            reasons: status.reasons.map(Redaction.redacted) + clockReasons)
+            reasons: status.reasons.map(Redaction.redacted) + clockReasons, isAlive: status.isAlive)
     }
 }

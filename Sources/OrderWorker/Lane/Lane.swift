@@ -33,6 +33,8 @@ actor Lane {
     var partitionCount: Int?
     var consumers: [Int: PartitionConsumer] = [:]
     let replies: ReplySender
+    /// The answer to a command that the database refused by itself, should it be put aside for that.
+    var refusalReply: (place: Place, reply: Reply)?
     /// Whether credentials were ever accepted: later they may be in the course of being changed.
     private var hasServed = false
     private var failure: (any Error)?

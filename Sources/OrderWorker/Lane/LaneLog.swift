@@ -32,6 +32,7 @@ extension Lane {
         case .batchTooSlow(let commands):
             logger.error("batch ran into the statement timeout", metadata: ["commands": "\(commands)"])
         case .deadLettered(let place, let reason):
+            if let refusalReply, refusalReply.place == place { replies.offer([refusalReply.reply]) }
             logger.critical(
                 "the database refused a command; it is dead-lettered",
                 metadata: ["partition": "\(place.partition)", "error": "\(reason)"])

@@ -155,6 +155,7 @@ extension Lane {
         if items.count == 1, refusal != .unavailable, case .command(let command) = items[0].command {
             let refusal = connections.admission.refuse(command, because: error, now: connections.clock.now)
             deadLetter = refusal.messages.map { Outgoing($0, of: items[0]) }
+            refusalReply = refusal.reply.map { (items[0].place, $0) }
         }
         return .refused(refusal, reason: "\(error)", deadLetter: deadLetter)
     }
