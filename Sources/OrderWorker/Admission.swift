@@ -72,13 +72,15 @@ struct Admission: Sendable {
         switch decoder.decode(message, routingKey: delivery.routingKey) {
         case .success(let decoded):
             let user = message.properties.userID
-            guard replies.allows(decoded.replyTo, user: user) else {
+            // Who nobody knows is told that, to all, and nothing in particular.
+            let isAllowed = replies.allows(decoded.replyTo, user: user)
+            guard isAllowed || user == nil else {
                 return .unreadable(refuse(delivery, Self.unanswerable(decoded, replies, user: user), now: now))
             }
             return .command(
                 ReceivedCommand(
                     delivery: delivery, partition: partition, decoded: decoded, userID: user, attempts: attempts,
-                    replyTo: decoded.replyTo))
+                    replyTo: isAllowed ? decoded.replyTo : nil))
         case .failure(let unreadable):
             return .unreadable(refuse(delivery, unreadable, now: now))
         }
