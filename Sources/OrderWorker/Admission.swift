@@ -159,7 +159,9 @@ struct Admission: Sendable {
     /// own clock is believed, even where an operator sets it ahead.
     func effectiveTime(of command: ReceivedCommand, now: Timestamp) -> Timestamp {
         guard let time = command.decoded.time else { return now }
-        if isOwn(command) { return time }
+        if isOwn(command) {
+            return SettleCommand.effectiveTime(of: command.delivery.message, time: time, now: now)
+        }
         return min(now, max(time, now.adding(.zero - commandAge)))
     }
 
@@ -170,7 +172,7 @@ struct Admission: Sendable {
 
     /// What falls due by then may be settled by the batch: now, or later where an operator has set the clock ahead.
     func horizon(of batch: Batch, now: Timestamp) -> Timestamp {
-        batch.commands.filter(isOwn).compactMap(\.decoded.time).reduce(now, max)
+        batch.commands.filter(isOwn).map { effectiveTime(of: $0, now: now) }.reduce(now, max)
     }
 
     private func isOwn(_ command: ReceivedCommand) -> Bool {

@@ -14,6 +14,8 @@ enum LaneEvent<Command: Sendable, Message: Sendable>: Sendable {
     case databaseLost(String)
     case publisherConnected
     case publisherFailed(String)
+    /// The publishing connection is lost, while nothing of a batch was on its way.
+    case publisherLost(String)
     /// All connections are closed.
     case closed
 

@@ -75,6 +75,13 @@ extension LaneStateMachine {
         publishingFailed(reason, at: now)
     }
 
+    mutating func publisherLost(_ reason: String, at now: Duration) {
+        // What is on its way is lost too, and says so.
+        guard phase == .serving, publishing == nil, publisher.isConnected else { return }
+        publisher.isConnected = false
+        publishingFailed(reason, at: now)
+    }
+
     mutating func noteBlocked(_ reason: String?, at now: Duration) {
         guard reason != publisher.blockedReason else { return }
         if publisher.isFine { publisher.since = now }

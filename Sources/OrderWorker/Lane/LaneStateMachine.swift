@@ -90,6 +90,7 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
         case .closed: closed(at: now)
         case .publisherConnected: publisherConnected(at: now)
         case .publisherFailed(let reason): publisherFailed(reason, at: now)
+        case .publisherLost(let reason): publisherLost(reason, at: now)
         case .blocked(let reason): noteBlocked(reason, at: now)
         case .consumerOpened(let consumer): consumerOpened(consumer, at: now)
         case .consumerEnded(let consumer, let reason): consumerEnded(consumer, reason, at: now)
@@ -349,11 +350,12 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
                 "the topology has \(applied) partitions and this worker is told \(wanted): correct the setting 'partitions'"
             default: nil
             }
-        guard misfit == nil, let count = view.partitions else {
-            if let misfit, misfit != before { note(.wrongPartitionCount(misfit)) }
-            share = ([], Array(partitions.keys))
-            return
+        if let misfit {
+            // Connected it would count as one of those who share the partitions.
+            if misfit != before { note(.wrongPartitionCount(misfit)) }
+            return lose(misfit, at: now)
         }
+        guard let count = view.partitions else { return }
         drain(view.undrained, of: count, at: now)
         let fair = FairShare(rankKey: rankKey, partitions: count, view: view.ownership)
         share = (fair.take.filter { partitions[$0] == nil }, fair.release)

@@ -191,6 +191,7 @@ extension Lane {
             }
         } catch {
             logger.warning("a customer's old partition can't be asked to hand it over", metadata: ["error": "\(error)"])
+            feed.yield(.publisherLost("\(error)"))
         }
     }
 }
