@@ -112,6 +112,18 @@ struct Admission: Sendable {
         return refuse(command.delivery, unreadable, now: now)
     }
 
+    /// The dead letter of a command whose partner can't be served, which is left for an operator to replay.
+    func leave(_ command: ReceivedCommand, for partner: UnusablePartner, now: Timestamp) -> OutgoingMessage {
+        relay.deadLetter(
+            command.delivery,
+            UnreadableMessage(
+                violation: Violation(
+                    .partnerUnusable, at: "",
+                    "The partner \(partner.id) can't be served: \(partner.reason) Replay it once that is mended."),
+                key: command.decoded.key, type: command.decoded.type.rawValue,
+                customerID: command.decoded.command.customerID))
+    }
+
     private func refuse(_ delivery: Delivery, _ unreadable: UnreadableMessage, now: Timestamp) -> Refusal {
         let original = relay.received(delivery.message).message
         let event = StoredEvent(unreadable.rejection(of: original, routingKey: delivery.routingKey, at: now))

@@ -154,6 +154,9 @@ struct Batch: Sendable {
                     if admission.mayDefer(command), work.waitsForCustomer(envelope) {
                         besides.append(
                             (index, admission.relay.deferred(command.delivery, attempts: command.attempts + 1)))
+                    } else if let partner = work.unusablePartner(for: envelope) {
+                        // It has no outcome yet: that comes with the replay.
+                        besides.append((index, admission.leave(command, for: partner, now: now)))
                     } else {
                         let decided = Admitted(
                             entry: index, command: command, key: key, envelope: envelope, outcome: work.decide(envelope)

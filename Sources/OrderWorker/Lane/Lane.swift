@@ -39,6 +39,9 @@ actor Lane {
     private var hasServed = false
     private var failure: (any Error)?
     private var isAbandoned = false
+    private var isStopping = false
+    /// Connecting, which may take long where nobody answers, is given up by ``stop()``.
+    private var opening: Task<(LaneConnections, PublisherConnection), any Error>?
     private var armed: Duration?
     private var lastReport: LaneReport?
 
@@ -85,6 +88,10 @@ actor Lane {
             group.addTask { await self.heartbeat() }
             feed.yield(.tick)
             for await event in events {
+                if case .stop = event {
+                    isStopping = true
+                    opening?.cancel()
+                }
                 let actions = machine.handle(event, at: uptime)
                 for action in actions { await perform(action, &group) }
                 arm(&group)
@@ -172,17 +179,32 @@ actor Lane {
 
     // MARK: Connections
 
+    /// Connects to the database and to the broker, or not at all.
+    private static func open(
+        _ configuration: WorkerConfiguration, _ index: Int, _ name: String, _ logger: Logger
+    ) async throws -> (LaneConnections, PublisherConnection) {
+        let connections = try await LaneConnections.open(configuration, lane: index, name: name, logger: logger)
+        do {
+            let publisher = try await PublisherConnection.connect(
+                named(configuration.amqp, "order-worker \(name)"), logger: logger)
+            return (connections, publisher)
+        } catch {
+            await connections.database.close()
+            throw error
+        }
+    }
+
     private func connect() async {
         do {
-            let connections = try await LaneConnections.open(configuration, lane: index, name: name, logger: logger)
-            do {
-                publisher = try await PublisherConnection.connect(
-                    Self.named(configuration.amqp, "order-worker \(name)"), logger: logger)
-            } catch {
-                await connections.database.close()
-                throw error
-            }
+            let (configuration, index, name, logger) = (configuration, index, name, logger)
+            let opening = Task { try await Self.open(configuration, index, name, logger) }
+            self.opening = opening
+            if isStopping { opening.cancel() }
+            let opened = await opening.result
+            self.opening = nil
+            let (connections, publisher) = try opened.get()
             self.connections = connections
+            self.publisher = publisher
             catalog = connections.catalog
             if isAbandoned { await closeConnections(within: .zero) }
             hasServed = true

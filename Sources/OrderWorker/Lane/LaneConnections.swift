@@ -27,6 +27,9 @@ struct LaneConnections: Sendable {
         let session = try await PostgreSQL.Connection.connect(database, logger: logger)
         do {
             try await Migrator(migrations: OrderMigrations.all).verify(on: session)
+            for fault in try await DatabaseConditions.requireFit(on: session) {
+                logger.warning("\(fault.text)", metadata: ["advice": "\(fault.mend)"])
+            }
             let store = BatchStore(connection: session)
             try await store.prepareSession()
             let ownership = PartitionOwnership(connection: session)
