@@ -1,6 +1,7 @@
 // What a worker says of itself, for readiness and for people.
 
 public import FoundationEssentials
+internal import Orders
 internal import Synchronization
 
 /// A partition that a lane owns.
@@ -67,6 +68,8 @@ public struct LaneStatus: Sendable, Hashable {
 /// What a worker says of itself.
 public struct WorkerStatus: Sendable, Hashable {
     public internal(set) var lanes: [LaneStatus]
+    /// The partners that can't be served here, with the reason, a sentence each. They stop nobody else.
+    public internal(set) var unusablePartners: [String] = []
     /// A lane that makes no step for this long is stuck.
     public static let longestStep = Duration.seconds(60)
 
@@ -110,7 +113,7 @@ public struct WorkerStatus: Sendable, Hashable {
                 )
             }
         }
-        return reasons
+        return reasons + unusablePartners
     }
 
     private static func times(since: Date?, nextTry: Date?) -> String {
@@ -141,6 +144,13 @@ final class StatusBoard: Sendable {
     }
 
     var status: WorkerStatus { board.withLock { $0 } }
+
+    /// Notes whom a catalog that was loaded keeps from being served.
+    func note(_ catalog: Catalog) {
+        let reasons = catalog.unusablePartners.values.sorted { $0.id < $1.id }
+            .map { "partner \($0.id) isn't served: \($0.reason)" }
+        board.withLock { $0.unusablePartners = reasons }
+    }
 
     func noteStep(lane index: Int) {
         board.withLock { $0.lanes[index].lastStep = .now }

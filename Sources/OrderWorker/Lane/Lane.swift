@@ -28,7 +28,7 @@ actor Lane {
 
     var connections: LaneConnections?
     var publisher: PublisherConnection?
-    var catalog: Catalog?
+    var catalog: Catalog? { didSet { if let catalog { status.note(catalog) } } }
     /// How many partitions there are, as the topology was applied.
     var partitionCount: Int?
     var consumers: [Int: PartitionConsumer] = [:]
