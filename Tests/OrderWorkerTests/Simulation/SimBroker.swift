@@ -51,6 +51,8 @@ final class SimBroker {
     private(set) var returns: [[Entry]]
     private var consumers: [[Consumer]]
     private(set) var delivered = 0
+    /// How often some command came back.
+    private(set) var mostDeliveries = 0
     /// What each of the two queues of events has taken.
     private(set) var healthy: [SimEvent] = []
     private(set) var fragile: [SimEvent] = []
@@ -119,6 +121,7 @@ final class SimBroker {
         consumers[consumer.partition].removeAll { $0 === consumer }
         for var entry in consumer.unacknowledged.map(\.entry) {
             entry.count += 1
+            mostDeliveries = max(mostDeliveries, entry.count)
             if entry.count > Self.deliveryLimit {
                 if entry.command.id >= 0 { limitExceeded.append(entry.command) }
             } else {

@@ -58,6 +58,10 @@ struct SimRun {
         guard world.broker.limitExceeded.isEmpty else {
             throw breach("healthy commands reached the delivery limit: \(world.broker.limitExceeded.map(\.id))")
         }
+        // Each fault costs a delivery or two, however long it lasts.
+        guard world.broker.mostDeliveries <= 30 else {
+            throw breach("a command came back \(world.broker.mostDeliveries) times")
+        }
         guard isQuiet(world) else {
             throw breach(
                 "it doesn't come to rest: \(world.broker.queues.map(\.count).prefix(world.broker.partitions)) wait, "
