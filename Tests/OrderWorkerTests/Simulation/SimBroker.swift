@@ -50,6 +50,7 @@ final class SimBroker {
     /// What came back: delivered before all else, but in the order in which it came back.
     private(set) var returns: [[Entry]]
     private var consumers: [[Consumer]]
+    private var isDelivering: Set<Int> = []
     private(set) var delivered = 0
     /// How often some command came back.
     private(set) var mostDeliveries = 0
@@ -136,7 +137,9 @@ final class SimBroker {
     /// Single active consumer: the first one gets all.
     private func deliver(_ partition: Int) {
         guard isUp, !unavailable.contains(partition), let consumer = consumers[partition].first else { return }
-        while consumer.unacknowledged.count < consumer.prefetch {
+        // A few at a time: a consumer can end before it has all that came back.
+        for _ in 0..<4 {
+            guard consumer.unacknowledged.count < consumer.prefetch else { break }
             let entry: Entry
             if !returns[partition].isEmpty {
                 entry = returns[partition].removeFirst()
@@ -151,6 +154,14 @@ final class SimBroker {
             consumer.buffer.append((consumer.lastTag, entry))
         }
         handOver(consumer)
+        let isMore = !(returns[partition].isEmpty && queues[partition].isEmpty)
+        if isMore, consumer.unacknowledged.count < consumer.prefetch, !isDelivering.contains(partition) {
+            isDelivering.insert(partition)
+            world?.about(1) {
+                self.isDelivering.remove(partition)
+                self.deliver(partition)
+            }
+        }
     }
 
     func handOver(_ consumer: Consumer) {
