@@ -5,8 +5,9 @@ import random
 
 import pytest
 
-from order_client import Listener, Publisher
-from order_stage import Servers, Stage
+from order_client import Listener, Publisher, create_customer, new_id
+from order_faults import answered, partitions_of, wait_until
+from order_stage import PARTITIONS, Servers, Stage
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +45,18 @@ def listener(stage):
 def publisher(stage):
     with Publisher(stage.publisher_url) as publisher:
         yield publisher
+
+
+@pytest.fixture
+def customers(stage, publisher):
+    """A worker, and customers in every partition."""
+    stage.start_worker().wait_until_ready()
+    made = [create_customer(new_id()) for _ in range(80)]
+    for command in made:
+        publisher.command(command)
+    wait_until(lambda: answered(stage, made) == len(made), 30, "the customers are made")
+    assert len(set(partitions_of(stage).values())) == PARTITIONS
+    return [command.customer for command in made]
 
 
 @pytest.fixture(scope="module")

@@ -5,61 +5,13 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pika
-import pytest
 
-from order_client import Command, Publisher, create_customer, new_id, order, subscription
+from order_client import Publisher, create_customer, new_id, order, subscription
+from order_faults import answered, channel_of, dead_letters, not_ready, partitions_of, rename, wait_until
 from order_stage import PARTITIONS, queue_of
-
-
-@contextmanager
-def channel_of(url: str):
-    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
-        yield connection.channel()
-
-
-def wait_until(condition, seconds: float, what: str):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-def rename(customer: str, number: int) -> Command:
-    return Command("customer.update", {"customerId": customer, "companyName": f"Harbor {number}, Inc."})
-
-
-def partitions_of(stage) -> dict[str, int]:
-    return dict(
-        stage.query("SELECT DISTINCT ON (customer_id) customer_id::text, partition FROM inbox ORDER BY 1, received_at DESC")
-    )
-
-
-def dead_letters(stage) -> int:
-    return stage.queue_depths()["orders.dead"]
-
-
-def answered(stage, commands) -> int:
-    return stage.query("SELECT count(*) FROM inbox WHERE id = ANY (%s)", [command.id for command in commands])[0][0]
-
-
-def not_ready(worker, *words: str) -> bool:
-    status, text = worker.get("/readyz")
-    return status == 503 and all(word in text for word in words)
-
-
-@pytest.fixture
-def customers(stage, publisher):
-    """A worker, and customers in every partition."""
-    stage.start_worker().wait_until_ready()
-    made = [create_customer(new_id()) for _ in range(80)]
-    for command in made:
-        publisher.command(command)
-    wait_until(lambda: answered(stage, made) == len(made), 30, "the customers are made")
-    assert len(set(partitions_of(stage).values())) == PARTITIONS
-    return [command.customer for command in made]
 
 
 def test_seen_1_a_deleted_queue_stops_its_partition_alone(stage, customers, publisher):
