@@ -171,9 +171,12 @@ extension LaneStateMachine {
             publisher.isConnected = false
             publishingFailed(reason, at: now)
         case .unpublishable(let reason, let connectionIsLost):
-            // Sent one by one, the culprit shows itself.
+            // Sent one by one, the culprit shows itself. It is given up when it is refused again: the first channel may have
+            // had a limit that the broker has no more, as each keeps that of when it was opened.
             let unknown = count - results.count
-            if unknown == 1, refusal == nil { giveUp(publications[0].messages.removeFirst(), reason, at: now) }
+            if unknown == 1, refusal == nil, publisher.wave == 1 {
+                giveUp(publications[0].messages.removeFirst(), reason, at: now)
+            }
             publishingFailed(reason, at: now)
             publisher.retryAt = now
             if connectionIsLost { publisher.isConnected = false }
@@ -233,10 +236,12 @@ extension LaneStateMachine {
             quarantine.add([message], reason: reason)
             note(.quarantined(message.customer, reason: reason))
             settleCause(of: message)
+            // Those of its customer that were released together with it go back too.
+            let isBehind = { (other: Outgoing<Message>) in other.customer == message.customer && other.isStored }
             for index in publications.indices {
-                let behind = publications[index].messages.filter(isBehindQuarantine)
+                let behind = publications[index].messages.filter(isBehind)
                 guard !behind.isEmpty else { continue }
-                publications[index].messages.removeAll(where: isBehindQuarantine)
+                publications[index].messages.removeAll(where: isBehind)
                 quarantine.add(behind, reason: "")
                 for message in behind { settleCause(of: message) }
             }

@@ -63,6 +63,14 @@ struct Outgoing<Message: Sendable>: Sendable {
     let partition: Int
     let source: Source
     let message: Message
+
+    /// Whether it stands in the database until it is published.
+    var isStored: Bool {
+        switch source {
+        case .outbox, .quarantine: true
+        case .delivery, .deadLetter: false
+        }
+    }
 }
 
 /// What became of a delivery in a batch.
