@@ -129,12 +129,15 @@ def test_seen_3_an_event_too_large_for_the_broker_holds_up_its_customer_alone(st
         ordered = [orders(customer, 60) for customer in large]
         renamed = [rename(customer, number) for number in range(5) for customer in customers]
         for command in ordered + renamed:
-            publisher.command(command)
+            publisher.command(command, reply_to=listener.reply_queue, correlation_id=command.id)
         others = [command for command in renamed if command.customer not in large]
         wait_until(lambda: answered(stage, ordered + renamed) == 403, 20, "all are applied")
         listener.wait(
             lambda: len([event for event in listener.events if event.data.get("companyName")]) >= 80 + len(others),
             20, "the other customers' events")
+        # Nor does a reply that is too large take others along.
+        listener.wait(lambda: {command.id for command in renamed} <= set(listener.replies), 20, "the replies")
+        assert not {command.id for command in ordered} & set(listener.replies)
         wait_until(lambda: "quarantine" in worker.get("/readyz")[1], 10, "the worker says it")
         shown = stage.command_line("outbox", expect=1)
         assert all(customer in shown.stdout for customer in large), shown.stdout
@@ -151,12 +154,24 @@ def test_seen_3_an_event_too_large_for_the_broker_holds_up_its_customer_alone(st
         assert stage.query("SELECT count(*) FROM quarantine")[0][0] == waiting
         assert sequences(listener)[large[0]] == [1]
 
+        # Another worker knows what is in quarantine.
+        worker.terminate()
+        assert worker.wait(30) == 0
+        worker = stage.start_worker().wait_until_ready()
+        again = [rename(customer, 5) for customer in customers]
+        for command in again:
+            publisher.command(command)
+        wait_until(lambda: answered(stage, again) == len(again), 20, "all are applied")
+        wait_until(lambda: stage.query("SELECT count(*) FROM outbox") == [(0,)], 20, "all is published or put away")
+        assert stage.query("SELECT count(*) FROM quarantine")[0][0] == waiting + 3
+        assert all(sequences(listener)[customer] == [1] for customer in large)
+
     # A channel that is open keeps the limit that it was opened with.
     stage.command_line("outbox", "release")
     wait_until(lambda: waiting_events(stage) == 0, 15, "what was released is published")
     stage.command_line("outbox")
     wait_until(lambda: "quarantine" not in worker.get("/readyz")[1], 10, "the worker has nothing more to say")
-    listener.wait(lambda: all(len(sequences(listener)[customer]) == 8 for customer in large), 10, "all their events")
+    listener.wait(lambda: all(len(sequences(listener)[customer]) == 9 for customer in large), 10, "all their events")
     assert_in_order(listener, customers)
     assert dead_letters(stage) == 0
 

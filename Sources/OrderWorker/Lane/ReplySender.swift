@@ -7,9 +7,10 @@ internal import Synchronization
 /// Sends replies as well as it can, apart from everything that has to arrive.
 ///
 /// A reply can get lost: who waits for one and doesn't get it sends the command again, or looks at the events. It is dropped
-/// when its queue refuses it, when its address breaks the connection (RabbitMQ takes an address of direct reply-to apart,
-/// and one that it can't take apart ends the connection with an internal error, seen with 3.10), or when too many wait.
-/// Whose address broke the connection gets no direct replies for a while, so that others get theirs.
+/// when its queue refuses it, when it is larger than the broker takes, when its address breaks the connection (RabbitMQ
+/// takes an address of direct reply-to apart, and one that it can't take apart ends the connection with an internal error,
+/// seen with 3.10), or when too many wait. Whose address broke the connection gets no direct replies for a while, so that
+/// others get theirs.
 actor ReplySender {
     /// How much may wait to be sent.
     private static let limit = (replies: 20_000, bytes: 8 << 20)
@@ -75,40 +76,70 @@ actor ReplySender {
         if allowed.count < replies.count {
             drop(replies.count - allowed.count, "their senders' direct addresses broke the connection")
         }
-        if allowed.isEmpty { return }
-        if await publish(allowed) { return }
-        // The broker doesn't say which of them it was. Each sender's by themselves, in the order of the first.
-        var senders: [String?] = []
-        for reply in allowed where !senders.contains(reply.user) { senders.append(reply.user) }
-        for sender in senders {
-            let own = allowed.filter { $0.user == sender }
-            let direct = own.filter(\.isDirect)
-            _ = await publish(own.filter { !$0.isDirect })
-            if await publish(direct) { continue }
-            drop(direct.count, "a direct address broke the connection")
-            if let sender { excluded[sender] = .now + Self.penalty }
+        await sendEach(allowed)
+    }
+
+    /// Sends replies of which some may break the connection: those get lost and no others.
+    private func sendEach(_ replies: [Reply]) async {
+        switch await publish(replies) {
+        case .sent: break
+        case .tooLarge where replies.count == 1: drop(1, "the broker takes none so large")
+        case .tooLarge:
+            // The broker doesn't say which of them it was.
+            await sendEach(Array(replies[..<(replies.count / 2)]))
+            await sendEach(Array(replies[(replies.count / 2)...]))
+        case .failed: await sendBySender(replies)
         }
     }
 
-    /// Whether they were sent, if not all taken. On a failure the connection is closed; the next call makes a new one.
-    private func publish(_ replies: [Reply]) async -> Bool {
-        if replies.isEmpty { return true }
+    /// Sends each sender's by themselves, in the order of the first. The broker doesn't say whose address it was.
+    private func sendBySender(_ replies: [Reply]) async {
+        var senders: [String?] = []
+        for reply in replies where !senders.contains(reply.user) { senders.append(reply.user) }
+        for sender in senders {
+            let own = replies.filter { $0.user == sender }
+            let (direct, others) = (own.filter(\.isDirect), own.filter { !$0.isDirect })
+            if await publish(others) == .tooLarge { await sendEach(others) }
+            switch await publish(direct) {
+            case .sent: break
+            case .tooLarge: await sendEach(direct)
+            case .failed:
+                drop(direct.count, "a direct address broke the connection")
+                if let sender { excluded[sender] = .now + Self.penalty }
+            }
+        }
+    }
+
+    /// What became of replies that were sent together.
+    private enum Sending {
+        /// They were sent, if not all taken.
+        case sent
+        /// One of them is larger than the broker takes.
+        case tooLarge
+        case failed
+    }
+
+    /// On a failure the connection is closed; the next call makes a new one.
+    private func publish(_ replies: [Reply]) async -> Sending {
+        if replies.isEmpty { return .sent }
         do throws(AMQPError) {
             let publisher = try await connected()
             let outcomes = try await publisher.publish(replies.map(\.message))
             let refused = outcomes.count { $0 != .confirmed }
             if refused > 0 { drop(refused, "their queues refuse them") }
-            return true
+            return .sent
         } catch {
             logger.debug("replies not sent", metadata: ["error": "\(error)"])
             await connection?.close()
             connection = nil
-            // Without the broker no address is to blame.
-            if error.code == .connectionFailed || error.code == .blocked {
+            switch error.code {
+            case .connectionFailed, .blocked:
+                // Without the broker no address is to blame.
                 drop(replies.count, "the broker can't be reached")
-                return true
+                return .sent
+            case .preconditionFailed, .contentTooLarge: return .tooLarge
+            default: return .failed
             }
-            return false
         }
     }
 
