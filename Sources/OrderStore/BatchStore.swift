@@ -84,30 +84,46 @@ public struct BatchStore: Sendable {
     /// A lane's session that says nothing for this long is ended by the server, and its partitions are free.
     public static let silenceLimit = Duration.seconds(20)
 
-    /// Prepares the session for batches.
+    /// Sees to it that the session is the connection's own: that its server process is the one that the connection was made
+    /// to. To be called first: behind a pooler even prepared statements are somebody else's.
     ///
-    /// - Throws: ``StoreError/Code/readOnly`` where the server takes no changes, ``StoreError/Code/pooled`` where the session
-    ///   isn't the connection's own, besides what the database refuses.
-    public func prepareSession() async throws(StoreError) {
-        let isReadOnly: Bool
-        let process: Int32
+    /// - Throws: ``StoreError/Code/pooled`` where a pooler stands between.
+    public func requireOwnSession() async throws(StoreError) {
+        let during = "looking at the session"
+        let process = await connection.serverProcess
         do {
-            try await connection.execute(script: Self.sessionSettings)
-            let row = try await connection.query(
-                Statement("SELECT current_setting('transaction_read_only') = 'on', pg_backend_pid()")
-            ).first
-            isReadOnly = try row?.bool(0) ?? false
-            process = try row?.int32(1) ?? 0
+            try await connection.execute(
+                script: """
+                    DO $$ BEGIN
+                        IF pg_backend_pid() <> \(process) THEN
+                            RAISE EXCEPTION 'pooled' USING ERRCODE = 'OW001';
+                        END IF;
+                    END $$
+                    """)
         } catch {
-            throw StoreError(error, during: "preparing the session")
-        }
-        if process != (await connection.serverProcess) {
+            guard error.sqlState == "OW001" else { throw StoreError(error, during: during) }
             throw StoreError(
-                .pooled, during: "preparing the session",
+                .pooled, during: during,
                 detail: "the database is reached through a pooler: the session's server process isn't the one that "
                     + "the connection was made to",
-                advice: "Partitions are owned by session locks: connect to PostgreSQL itself, or to the pooler's "
-                    + "session mode with transparent process ids.")
+                advice: "Partitions are owned by locks of a session: give the worker a connection of its own, to "
+                    + "PostgreSQL itself and not to a pooler such as PgBouncer.")
+        }
+    }
+
+    /// Prepares the session for batches.
+    ///
+    /// - Throws: ``StoreError/Code/readOnly`` where the server takes no changes, besides what the database refuses.
+    public func prepareSession() async throws(StoreError) {
+        let isReadOnly: Bool
+        do {
+            try await connection.execute(script: Self.sessionSettings)
+            isReadOnly =
+                try await connection.query(
+                    Statement("SELECT current_setting('transaction_read_only') = 'on'")
+                ).first?.bool(0) ?? false
+        } catch {
+            throw StoreError(error, during: "preparing the session")
         }
         if isReadOnly {
             throw StoreError(

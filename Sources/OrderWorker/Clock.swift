@@ -129,6 +129,8 @@ public struct Clock: Sendable {
         if let statementTimeout { configuration.statementTimeout = statementTimeout }
         let connection = try await PostgreSQL.Connection.connect(configuration, logger: logger)
         do {
+            // Its election is a lock of the session too: it must not stay behind in a pool.
+            try await BatchStore(connection: connection).requireOwnSession()
             let value = try await body(connection)
             await connection.close()
             return value

@@ -96,7 +96,8 @@ extension Failure {
         case let error as StoreError:
             let status =
                 error.cause.map(Self.status)
-                ?? [StoreError.Code.invalidCatalog: .refused, .unfitDatabase: .configuration][error.code] ?? .trouble
+                ?? [StoreError.Code.invalidCatalog: .refused, .unfitDatabase: .configuration, .pooled: .configuration][
+                    error.code] ?? .trouble
             self.init(status: status, message: "\(error.during): \(error.detail)", advice: error.advice)
         case let error as TopologyError:
             self.init(

@@ -37,6 +37,17 @@ struct OperationsServerTests {
         return try Answer(text)
     }
 
+    @Test("/healthz says 503 where nothing moves any more, however ready the worker was")
+    func health() async throws {
+        try await RunningServer.use(readiness: { Readiness(isReady: true, isAlive: false) }) { port, _ in
+            let (health, readiness) = (
+                try await Self.ask("/healthz", port: port), try await Self.ask("/readyz", port: port)
+            )
+            #expect(health.status == 503)
+            #expect(readiness.status == 200)
+        }
+    }
+
     @Test("/healthz and /metrics answer, unknown pages don't exist, and the server ends when asked to")
     func pages() async throws {
         try await RunningServer.use { port, metrics in

@@ -43,6 +43,8 @@ actor Lane {
     /// Connecting, which may take long where nobody answers, is given up by ``stop()``.
     private var opening: Task<(LaneConnections, PublisherConnection), any Error>?
     private var armed: Duration?
+    /// When each trouble that lasts was last said.
+    var saidAt: [String: ContinuousClock.Instant] = [:]
     private var lastReport: LaneReport?
 
     init(index: Int, name: String, _ configuration: WorkerConfiguration, status: StatusBoard, logger: Logger) {
@@ -227,7 +229,7 @@ actor Lane {
             [.schemaTooNew, .migrationAltered].contains(error.code)
                 || (error.code == .authenticationFailed && !hasServed)
         case let error as StoreError:
-            error.code == .pooled
+            error.code == .pooled || (error.code == .unfitDatabase && !hasServed)
         case let error as AMQPError:
             error.code == .authenticationFailed && !hasServed
         default:

@@ -26,11 +26,12 @@ struct LaneConnections: Sendable {
         database.applicationName = "order-worker \(name)"
         let session = try await PostgreSQL.Connection.connect(database, logger: logger)
         do {
+            let store = BatchStore(connection: session)
+            try await store.requireOwnSession()
             try await Migrator(migrations: OrderMigrations.all).verify(on: session)
             for fault in try await DatabaseConditions.requireFit(on: session) {
                 logger.warning("\(fault.text)", metadata: ["advice": "\(fault.mend)"])
             }
-            let store = BatchStore(connection: session)
             try await store.prepareSession()
             let ownership = PartitionOwnership(connection: session)
             let asked = ContinuousClock.now

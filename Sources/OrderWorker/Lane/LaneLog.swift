@@ -2,9 +2,31 @@
 
 internal import Logging
 
+extension LaneNote {
+    /// What is the same trouble, however often it comes; nil for what happens once.
+    var trouble: String? {
+        switch self {
+        case .lost(let reason, _): "lost \(reason)"
+        case .partitionWaits(let partition, let reason, _): "waits \(partition) \(reason)"
+        case .publishingPaused(let reason, _): "paused \(reason)"
+        case .databaseRefuses(let reason, _): "refuses \(reason)"
+        default: nil
+        }
+    }
+}
+
 extension Lane {
+    /// The same trouble is said again after this time at the earliest.
+    private static let repetition = Duration.seconds(30)
+
     func log(_ note: LaneNote) {
         LaneMetrics.note(note, lane: name)
+        if let trouble = note.trouble {
+            let now = ContinuousClock.now
+            saidAt = saidAt.filter { $0.value.duration(to: now) < Self.repetition }
+            if saidAt[trouble] != nil { return logger.trace("still so", metadata: ["trouble": "\(trouble)"]) }
+            saidAt[trouble] = now
+        }
         switch note {
         case .lost(let reason, let delay):
             logger.warning("lane begins anew", metadata: ["error": "\(reason)", "in": "\(delay)"])
