@@ -98,12 +98,14 @@ def test_seen_2_a_full_queue_pauses_publishing_and_floods_nobody(stage, customer
     assert redelivered(stage) == before
 
 
-def test_a_full_queue_of_dead_letters_pauses_the_lane_and_loses_nothing(stage, customers, publisher):
+@pytest.mark.parametrize("end", ["emptied", "unlimited"])
+def test_a_full_queue_of_dead_letters_pauses_the_lane_and_loses_nothing(stage, customers, publisher, end):
     worker = stage.workers[0]
     wait_until(lambda: waiting_events(stage) == 0, 10, "what came before is published")
     before = redelivered(stage)
+    policy = f"policies/{stage.name}/full"
     stage.servers.management(
-        "PUT", f"policies/{stage.name}/full",
+        "PUT", policy,
         {"pattern": r"^orders\.dead$", "apply-to": "queues", "priority": 9,
          "definition": {"max-length": 5, "overflow": "reject-publish"}})
     commands = [rename(customer, number) for number in range(5) for customer in customers]
@@ -117,17 +119,21 @@ def test_a_full_queue_of_dead_letters_pauses_the_lane_and_loses_nothing(stage, c
     time.sleep(5)
     assert dead_letters(stage) < bad
 
-    taken = 0
-    with channel_of(stage.admin_url) as channel:
-        limit = time.monotonic() + 30
-        while taken < bad and time.monotonic() < limit:
-            method, _, body = channel.basic_get("orders.dead", auto_ack=True)
-            if method is None:
-                time.sleep(0.1)
-                continue
-            assert body == b"{"
-            taken += 1
-    assert taken == bad, "the bad ones are put aside as there is room for them"
+    if end == "unlimited":
+        stage.servers.management("DELETE", policy)
+        wait_until(lambda: dead_letters(stage) == bad, 10, "the bad ones, and they alone, are put aside")
+    else:
+        taken = 0
+        with channel_of(stage.admin_url) as channel:
+            limit = time.monotonic() + 30
+            while taken < bad and time.monotonic() < limit:
+                method, _, body = channel.basic_get("orders.dead", auto_ack=True)
+                if method is None:
+                    time.sleep(0.1)
+                    continue
+                assert body == b"{"
+                taken += 1
+        assert taken == bad, "the bad ones are put aside as there is room for them"
     wait_until(lambda: answered(stage, commands) == len(commands), 10, "all are applied")
     wait_until(lambda: worker.get("/readyz")[0] == 200, 10, "the worker is ready again")
     assert redelivered(stage) == before

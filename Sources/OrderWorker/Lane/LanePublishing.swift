@@ -182,6 +182,9 @@ extension LaneStateMachine {
             if connectionIsLost { publisher.isConnected = false }
         case nil:
             if let refusal {
+                // A channel that a quorum queue has refused once may be refused for ever, although the queue's limit is gone
+                // (seen with RabbitMQ 3.10): each further try is on a new one.
+                if publisher.wave == 1 { publisher.isConnected = false }
                 publishingFailed(refusal, at: now)
             } else {
                 publishingSucceeded(at: now)
