@@ -91,7 +91,8 @@ BAD_CONTENT_TYPES = ["text/html", "application/xml", "application/json; charset=
                      "application/cloudevents+avro", "application/cloudevents+json; charset=latin1"]
 BAD_TIMES = ["yesterday", "2026-02-30T00:00:00Z", "2026-11-22", "2026-11-22T25:00:00Z", "1795383306",
              "2026-11-22T21:35:06", "+10000-01-01T00:00:00Z", "2026-11-22T21:35:06+99:00", "x" * 1_000]
-OTHER_REPLY_QUEUES = [None, "", "no.such.queue", "order.events", "amq.topic", "x" * 255, b"\xff\xfe", "a\x00", "ordersX"]
+# Others than these are refused; see kind_reply_to_own_queue.
+OTHER_REPLY_QUEUES = [None, "a\x00", "replies.publisher.", "replies.publisher.no.such.queue", "replies.publisher." + "x" * 237]
 
 
 
@@ -418,7 +419,10 @@ class HostileGenerator:
     def kind_reply_to_own_queue(self, target):
         return self.hostile(
             self.command(target), codes={"reply_to_not_allowed"},
-            reply_to=self.random.choice(OWN_QUEUES + ["orders", "orders.", "orders.99"]))
+            reply_to=self.random.choice(
+                OWN_QUEUES
+                + ["orders", "orders.", "orders.99", "ordersX", "order.events", "amq.topic", "no.such.queue", "x" * 255]
+                + ["replies", "replies.", "replies.publisher", "replies.somebody.else", b"\xff\xfe"]))
 
     def kind_routing_key(self, target):
         command = self.command(target)
