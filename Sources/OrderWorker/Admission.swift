@@ -95,7 +95,7 @@ struct Admission: Sendable {
                 "The reply_to must be an address of direct reply-to, or a queue whose name begins with "
                     + "\(replies.prefix)\(user ?? "<user_id>")."),
             key: decoded.key, type: decoded.type.rawValue, customerID: decoded.command.customerID,
-            traceparent: decoded.traceparent, tracestate: decoded.tracestate)
+            traceparent: decoded.traceparent, tracestate: decoded.tracestate, correlationID: decoded.correlationID)
     }
 
     /// Refuses a command that the database refuses.
@@ -135,7 +135,10 @@ struct Admission: Sendable {
         }
         return Refusal(
             code: unreadable.code,
-            messages: [relay.deadLetter(delivery, unreadable), event.announcement(trace: trace)], reply: reply,
+            messages: [
+                relay.deadLetter(delivery, unreadable),
+                event.announcement(correlationID: unreadable.correlationID, trace: trace),
+            ], reply: reply,
             metadata: [
                 "reason": "\(unreadable.code.rawValue)", "id": "\(unreadable.key?.id ?? "")",
                 "type": "\(unreadable.type ?? "")", "routing-key": "\(delivery.routingKey.prefix(64))",

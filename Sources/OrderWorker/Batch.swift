@@ -200,7 +200,8 @@ struct Batch: Sendable {
             }
             guard let outcome else { continue }
             let answer = original == command.decoded.command ? outcome : Self.refusalOfReuse(command, now: now)
-            decided.besides.append((index, answer.announcement(trace: command.trace)))
+            decided.besides.append(
+                (index, answer.announcement(correlationID: command.decoded.correlationID, trace: command.trace)))
             decided.replies += [Reply(to: command, answer)].compactMap { $0 }
             decided.tally.append(BatchTally(command: command, outcome: answer, isRepeated: true))
         }
@@ -265,11 +266,11 @@ extension StoredEvent {
     }
 
     /// The message that announces the event to all.
-    func announcement(trace: TraceContext) -> OutgoingMessage {
+    func announcement(correlationID: String?, trace: TraceContext) -> OutgoingMessage {
         OutgoingMessage(
             exchange: Topology.events, routingKey: type.rawValue,
             message: EventMessage.make(
                 id: id, type: type, time: time, customerID: customerID, data: data, traceparent: trace.traceparent,
-                tracestate: trace.tracestate))
+                tracestate: trace.tracestate, correlationID: correlationID))
     }
 }

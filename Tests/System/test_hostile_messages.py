@@ -189,7 +189,7 @@ def verify_refusals(stage, listener, hostile: dict[str, Hostile]) -> None:
         (refusal,) = refusals[mark] or [None]
         assert refusal and refusal.type == "command.rejected", about
         assert refusal.data["code"] in message.codes and refusal.data["message"] and refusal.data["violations"], about
-        if message.properties.reply_to == listener.reply_queue:
+        if message.properties.reply_to == listener.reply_queue and message.properties.user_id:
             correlation = refusal.properties.correlation_id
             assert [reply.id for reply in listener.replies[correlation]] == [refusal.id], about
         if message.fate in (REJECTED, REUSED):

@@ -201,7 +201,7 @@ extension Outgoing where Message == OutgoingMessage {
     init(_ entry: OutboxEntry, _ source: Source, cause: Place? = nil) {
         self.init(
             cause: cause, customer: entry.event.customerID, partition: entry.partition, source: source,
-            message: entry.event.announcement(trace: entry.trace))
+            message: entry.event.announcement(correlationID: entry.correlationID, trace: entry.trace))
     }
 
     /// What is made again when its delivery comes again.
