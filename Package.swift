@@ -55,6 +55,7 @@ let package = Package(
                 .embedInCode("Migrations/m9_suspension.sql"),
                 .embedInCode("Migrations/m10_addresses.sql"),
                 .embedInCode("Migrations/m11_lanes.sql"),
+                .embedInCode("Migrations/m12_set_guards.sql"),
             ],
             swiftSettings: settings),
         .target(

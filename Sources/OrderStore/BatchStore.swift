@@ -240,7 +240,7 @@ public struct BatchStore: Sendable {
         if !changes.invoices.isEmpty { statements.append(InvoiceTable.store(changes.invoices)) }
         if !changes.subscriptions.isEmpty {
             statements.append(SubscriptionTable.store(changes.subscriptions))
-            statements.append(SubscriptionTable.storeInventory(changes.subscriptions))
+            statements.append(SubscriptionTable.storeInventory(changes.subscriptions, dropped: changes.droppedTypes))
         }
         if !changes.transactions.isEmpty { statements.append(TransactionTable.store(changes.transactions)) }
         if let periods = SubscriptionTable.storePeriods(begunBy: changes.transactions) { statements.append(periods) }

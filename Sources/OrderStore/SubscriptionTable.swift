@@ -105,12 +105,11 @@ enum SubscriptionTable {
     }
 
     /// What the subscriptions hold. A type that a subscription no longer holds is set to 0.
-    static func storeInventory(_ subscriptions: [Subscription]) -> Statement {
+    static func storeInventory(_ subscriptions: [Subscription], dropped: [DroppedType]) -> Statement {
         var rows: [(customer: CustomerID, subscription: SubscriptionID, type: String, held: Int64, renewal: Int64?)] =
-            []
+            dropped.map { ($0.customerID, $0.subscriptionID, $0.certificateType, 0, nil) }
         for subscription in subscriptions {
-            let types = Set(subscription.inventory.keys).union(subscription.renewalInventory.keys)
-            for type in types.sorted() {
+            for type in subscription.certificateTypes.sorted() {
                 rows.append(
                     (
                         subscription.customerID, subscription.id, type, subscription.inventory[type] ?? 0,
@@ -121,30 +120,14 @@ enum SubscriptionTable {
         return Statement(
             name: "store inventory",
             """
-            WITH held AS (
-                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[])
-                    AS held (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
-            ), dropped AS (
-                UPDATE inventory SET quantity = 0, renewal_quantity = NULL
-                WHERE ctid = ANY (ARRAY (
-                    SELECT i.ctid
-                    FROM unnest($6::uuid[], $7::uuid[]) AS s (customer_id, subscription_id)
-                    CROSS JOIN LATERAL (
-                        SELECT ctid, customer_id, subscription_id, certificate_type FROM inventory
-                        WHERE customer_id = s.customer_id AND subscription_id = s.subscription_id
-                          AND (quantity <> 0 OR renewal_quantity IS NOT NULL) OFFSET 0) AS i
-                    WHERE (i.customer_id, i.subscription_id, i.certificate_type) NOT IN
-                          (SELECT customer_id, subscription_id, certificate_type FROM held)))
-            )
             INSERT INTO inventory (customer_id, subscription_id, certificate_type, quantity, renewal_quantity)
-            SELECT * FROM held
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[])
             ON CONFLICT (customer_id, subscription_id, certificate_type) DO UPDATE SET
                 quantity = excluded.quantity, renewal_quantity = excluded.renewal_quantity
             """,
             [
                 .identifiers(rows.map(\.customer)), .identifiers(rows.map(\.subscription)),
                 .textArray(rows.map(\.type)), .int8Array(rows.map(\.held)), .int8Array(rows.map(\.renewal)),
-                .identifiers(subscriptions.map(\.customerID)), .identifiers(subscriptions.map(\.id)),
             ])
     }
 

@@ -6,6 +6,8 @@ struct CustomerLedger {
     /// The transactions made since loading, on their invoices.
     private(set) var transactions: [Transaction] = []
     private(set) var changedSubscriptions: Set<SubscriptionID> = []
+    /// The certificate types that changed subscriptions have held, now or for their renewal, since loading.
+    private var typesHeld: [SubscriptionID: Set<String>] = [:]
     /// The invoices closed since loading.
     private(set) var closedInvoices: [Invoice] = []
     private(set) var events: [Event] = []
@@ -19,6 +21,15 @@ struct CustomerLedger {
 
     /// The customer's row, where it has changed.
     var changedCustomer: Customer? { isCustomerChanged ? state.customer : nil }
+
+    /// The certificate types that subscriptions no longer hold, neither now nor for their renewal.
+    var droppedTypes: [DroppedType] {
+        typesHeld.flatMap { id, types in
+            types.subtracting(state.subscriptions[id]?.certificateTypes ?? []).map {
+                DroppedType(customerID: state.id, subscriptionID: id, certificateType: $0)
+            }
+        }
+    }
 
     /// The invoices' rows that have changed.
     var changedInvoices: [Invoice] {
@@ -53,6 +64,9 @@ struct CustomerLedger {
         }
         for var subscription in decision.subscriptions {
             subscription.dueAt = subscription.dueOn.map(context.partner.zone.startOfDay)
+            if let before = state.subscriptions[subscription.id] {
+                typesHeld[subscription.id, default: []].formUnion(before.certificateTypes)
+            }
             state.subscriptions[subscription.id] = subscription
             changedSubscriptions.insert(subscription.id)
         }

@@ -67,6 +67,9 @@ public struct Subscription: Hashable, Sendable {
         }
     }
 
+    /// The certificate types that it holds, or is set to hold after its renewal.
+    public var certificateTypes: Set<String> { Set(inventory.keys).union(renewalInventory.keys) }
+
     public init(
         id: SubscriptionID, customerID: CustomerID, product: String, term: Term, state: SubscriptionState,
         originalStart: CalendarDate, anchor: PeriodAnchor? = nil, period: Period, autoRenewal: Bool,

@@ -4,6 +4,8 @@
 public struct Changes: Sendable {
     public internal(set) var customers: [Customer] = []
     public internal(set) var subscriptions: [Subscription] = []
+    /// The certificate types that subscriptions held, now or for their renewal, when they were loaded, and no longer do.
+    public internal(set) var droppedTypes: [DroppedType] = []
     public internal(set) var transactions: [Transaction] = []
     public internal(set) var invoices: [Invoice] = []
     /// The last invoice number given, for each series whose number went up.
@@ -13,6 +15,13 @@ public struct Changes: Sendable {
     public internal(set) var missing = MissingState()
     /// In the order in which they have to be published.
     public internal(set) var events: [Event] = []
+}
+
+/// A certificate type that a subscription no longer holds.
+public struct DroppedType: Sendable {
+    public let customerID: CustomerID
+    public let subscriptionID: SubscriptionID
+    public let certificateType: String
 }
 
 /// What closing invoices takes, where nobody could know that they would be closed.
@@ -207,6 +216,7 @@ public struct UnitOfWork {
             ledger.announceInvoice(&stamp)
             if let customer = ledger.changedCustomer { changes.customers.append(customer) }
             changes.subscriptions += ledger.changedSubscriptions.sorted().compactMap { ledger.state.subscriptions[$0] }
+            changes.droppedTypes += ledger.droppedTypes
             changes.transactions += ledger.transactions
             changes.invoices += ledger.changedInvoices
             changes.events += ledger.events

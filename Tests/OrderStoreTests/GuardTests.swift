@@ -22,12 +22,32 @@ import Testing
             "administrative_responsibility_immutable"
         ),
         (line(like: "t.type = 'order' AND i.state = 'closed'"), "closed_invoice_immutable"),
-        // Seven of the twenty were refunded, for 1393.00 of 3980.00.
-        (refund("(14, -1)"), "refund_within_charge"),
-        (refund("(13, -258701)"), "refund_within_charge"),
-        (refund("(7, -1), (7, -1)"), "refund_within_charge"),
-        (refund("(1, -1)", certificateType: "t.certificate_type || 'x'"), "refund_within_charge"),
-        (refund("(1, -1)", of: "renewalInventoryChange"), "refund_within_charge"),
+        ("DELETE FROM invoices WHERE state = 'open'", nil),
+        ("DELETE FROM subscriptions WHERE false", nil),
+        ("DELETE FROM partners", nil),
+        // What others refer to keeps its key.
+        ("UPDATE customers SET customer_id = gen_random_uuid() WHERE false", nil),
+        ("UPDATE subscriptions SET subscription_id = gen_random_uuid() WHERE false", nil),
+        ("UPDATE inventory SET customer_id = gen_random_uuid() WHERE false", nil),
+        ("UPDATE invoices SET partner_id = 'x' WHERE false", nil),
+        // What is referred to is there.
+        (copy(of: "subscriptions", with: "customer_id"), "subscription_of_customer"),
+        (copy(of: "inventory", with: "subscription_id"), "inventory_of_subscription"),
+        (invoice(of: "gen_random_uuid(), partner_id"), "invoice_of_customer"),
+        (invoice(of: "customer_id, 'nobody'"), "invoice_of_customer"),
+        (copy(of: "periods", with: "subscription_id"), "period_of_subscription"),
+        (copy(of: "transactions", with: "transaction_id", "subscription_id"), "transaction_of_subscription"),
+        (copy(of: "transactions", with: "transaction_id", "invoice_id", where: "amount > 0"), "line_on_invoice"),
+        (refund("(1, -1)", reverses: "gen_random_uuid()"), "refund_of_charge"),
+        // Periods of one subscription that overlap the one before, the one after, or each other.
+        (period("max(period_index) + 1, daterange(max(upper(span)) - 1, max(upper(span)) + 1)"), "periods_apart"),
+        (period("max(period_index) + 1, daterange(min(lower(span)) - 9, min(lower(span)))"), "periods_apart"),
+        (period("min(period_index) - 1, daterange(min(lower(span)) - 1, min(lower(span)) + 1)"), "periods_apart"),
+        (
+            period("1000 + n, daterange('3000-01-01', '3000-02-01')", for: "GROUP BY n", "generate_series(1, 2) AS n"),
+            "periods_apart"
+        ),
+        (period("max(period_index) + 1, daterange(max(upper(span)), NULL)"), "periods_bounded"),
     ]
 
     @Test("The database refuses what the rules never do, and nothing else")
@@ -65,6 +85,59 @@ import Testing
         }
     }
 
+    /// Adds a row like one that there is, but with new values in those columns.
+    private static func copy(of table: String, with columns: String..., where which: String = "true") -> String {
+        let values = columns.map { "'\($0)', gen_random_uuid()" }.joined(separator: ", ")
+        return """
+            INSERT INTO \(table) SELECT (jsonb_populate_record(t, jsonb_build_object(\(values)))).*
+            FROM \(table) AS t WHERE \(which) LIMIT 1
+            """
+    }
+
+    /// Adds an open invoice.
+    private static func invoice(of owner: String) -> String {
+        """
+        INSERT INTO invoices (
+            customer_id, partner_id, invoice_id, period_start, period_end, state, version, total, currency, due_at)
+        SELECT \(owner), gen_random_uuid(), '2019-01-01', '2019-02-01', 'open', 1, 0, 'USD', now()
+        FROM customers WHERE customer_id NOT IN (SELECT customer_id FROM invoices WHERE state = 'open') LIMIT 1
+        """
+    }
+
+    /// Adds a period to the subscription that has had the most.
+    private static func period(_ period: String, for more: String = "", _ times: String = "(SELECT) AS once") -> String
+    {
+        """
+        INSERT INTO periods SELECT (array_agg(customer_id))[1], (array_agg(subscription_id))[1], \(period)
+        FROM periods CROSS JOIN \(times)
+        WHERE subscription_id = (SELECT subscription_id FROM periods ORDER BY period_index DESC LIMIT 1) \(more)
+        """
+    }
+
+    @Test("Of two sessions that add periods that overlap, the second waits for the first and is refused")
+    func periodsAtOnce() async throws {
+        try await TestDatabase.withDatabase { database in
+            try await database.withConnection { first in
+                try await Books(first).writeHistory()
+                try await database.withConnection { second in
+                    let span = "daterange(max(upper(span)), max(upper(span)) + 9)"
+                    let (one, other) = ("max(period_index) + 1, \(span)", "max(period_index) + 2, \(span)")
+                    _ = try await first.query(Statement("BEGIN"))
+                    _ = try await first.query(Statement(Self.period(one)))
+                    let attempt = Task { try await second.query(Statement(Self.period(other))) }
+                    let blocked = Statement(
+                        "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+                    for _ in 0..<3000 where try await first.query(blocked).first?.int64(0) == 0 {
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                    _ = try await first.query(Statement("COMMIT"))
+                    let error = await #expect(throws: PostgreSQLError.self) { _ = try await attempt.value }
+                    #expect(error?.constraint == "periods_apart")
+                }
+            }
+        }
+    }
+
     /// Adds one more transaction like the last of those.
     private static func line(like which: String) -> String {
         copy(which, type: "t.type", certificateType: "t.certificate_type", reverses: "NULL", invoice: "t.invoice_id")
@@ -73,11 +146,12 @@ import Testing
 
     /// Adds refunds of the last renewal of customer 1; `parts` are their quantities and amounts.
     private static func refund(
-        _ parts: String, certificateType: String = "t.certificate_type", of charge: String = "renewal"
+        _ parts: String, certificateType: String = "t.certificate_type", of charge: String = "renewal",
+        reverses: String = "t.transaction_id"
     ) -> String {
         copy(
             "t.type = '\(charge)' AND t.customer_id = '\(Books.customer(1))'", type: "'refund'",
-            certificateType: certificateType, reverses: "t.transaction_id",
+            certificateType: certificateType, reverses: reverses,
             invoice: "(SELECT invoice_id FROM invoices i WHERE i.customer_id = t.customer_id AND state = 'open')")
             + " \(parts)) AS asked (quantity, amount)"
     }
