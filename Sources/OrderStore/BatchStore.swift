@@ -264,6 +264,10 @@ public struct BatchStore: Sendable {
 
     /// The oldest events that wait in a partition's outbox, and the customers some of whose events are in quarantine.
     ///
+    /// Each of them is as safe as a commit that was answered. A server that crashed while a commit waited for its standby
+    /// shows it afterwards as if it had been answered; should the standby take over without it, an announcement would be of
+    /// something that never was. So something is committed after the reading: its answer tells that the standby has it all.
+    ///
     /// - Parameter bytes: beyond this no further event is read.
     public func waitingEvents(
         partition: Int, bytes: Int = 4 << 20
@@ -271,9 +275,19 @@ public struct BatchStore: Sendable {
         let statements = [
             OutboxTable.waiting(partition: partition, bytes: bytes), QuarantineTable.customers([partition]),
         ]
-        return try await connection.run(statements, during: "reading the outbox") { results in
-            (try results[0].map(OutboxTable.readWaiting), Set(try results[1].map(QuarantineTable.readCustomer)))
+        let found = try await connection.run(statements, during: "reading the outbox") { results in
+            (
+                events: try results[0].map(OutboxTable.readWaiting),
+                quarantined: Set(try results[1].map(QuarantineTable.readCustomer))
+            )
         }
+        if !found.events.isEmpty {
+            // The smallest thing that is logged, and so waited for.
+            let mark = Statement(
+                name: "reach the standby", "SELECT pg_logical_emit_message(true, 'order-worker', '')::text")
+            try await connection.run([mark], during: "making sure of what is in the outbox") { _ in }
+        }
+        return found
     }
 
     /// Removes published events when no batch comes that would do it.

@@ -1,6 +1,7 @@
 """A publisher and a listener as any other party would write them: pika, and the documented contract, nothing else."""
 
 import json
+import random
 import threading
 import time
 import uuid
@@ -28,6 +29,18 @@ class ReplyQueue(str):
 
     def of(self, user: str | None) -> str:
         return self.replace("publisher", user) if user in USERS else self
+
+
+def broker_parameters(url: str, heartbeat: int | None = None) -> list[pika.URLParameters]:
+    """One or several brokers of a cluster, in a random order."""
+    parameters = [pika.URLParameters(part) for part in url.split(",")]
+    for one in parameters:
+        one.heartbeat = heartbeat
+        if len(parameters) > 1:
+            # A node that is there and doesn't answer must not hide the others for long.
+            one.heartbeat, one.socket_timeout, one.stack_timeout, one.blocked_connection_timeout = 6, 3, 5, 60
+    random.shuffle(parameters)
+    return parameters
 
 
 def now() -> datetime:
@@ -118,9 +131,11 @@ def subscription(inventory: dict, term: str = "P1Y", product: str = "enterprise-
 class Publisher:
     """Publishes to `orders` with confirms; what wasn't confirmed is sent again, over a new connection if need be."""
 
+    # A message returned or refused is a fault of the test or the broker, not of the connection.
+    FINAL: tuple = (pika.exceptions.UnroutableError, pika.exceptions.NackError)
+
     def __init__(self, url: str, patience: float = 60):
-        self.parameters = pika.URLParameters(url)
-        self.parameters.heartbeat = 30
+        self.parameters = broker_parameters(url, heartbeat=30)
         self.patience = patience
         self.connection = None
         self.channel = None
@@ -135,6 +150,9 @@ class Publisher:
         except AMQPError:
             pass
 
+    def refused(self, error: Exception) -> None:
+        """Called before a message is sent again."""
+
     def send(self, body: bytes, properties: pika.BasicProperties, routing_key: str) -> None:
         limit = time.monotonic() + self.patience
         while True:
@@ -146,12 +164,11 @@ class Publisher:
                 self.channel.basic_publish("orders", routing_key, body, properties, mandatory=True)
                 return
             except (AMQPError, OSError) as error:
-                # A message returned or refused is a fault of the test or the broker, not of the connection.
-                if isinstance(error, (pika.exceptions.UnroutableError, pika.exceptions.NackError)):
+                if isinstance(error, self.FINAL) or time.monotonic() > limit:
                     raise
-                if time.monotonic() > limit:
-                    raise
+                self.refused(error)
                 self.connection = None
+                random.shuffle(self.parameters)
                 time.sleep(0.2)
 
     def command(self, command: Command, mode: str = "structured", **properties) -> None:
@@ -185,8 +202,11 @@ class Listener:
     A broken connection is opened again; nothing is acknowledged before it is kept.
     """
 
+    # Of the listener's own queues.
+    QUEUE_ARGUMENTS: dict = {}
+
     def __init__(self, url: str):
-        self.parameters = pika.URLParameters(url)
+        self.parameters = broker_parameters(url)
         name = new_id()[:8]
         self.event_queue = f"events.test.{name}"
         self.reply_queue = ReplyQueue(f"replies.publisher.{name}")
@@ -215,7 +235,7 @@ class Listener:
                 channel = connection.channel()
                 replies = [self.reply_queue.of(user) for user in USERS]
                 for queue in (self.event_queue, *replies):
-                    channel.queue_declare(queue, durable=True)
+                    channel.queue_declare(queue, durable=True, arguments=self.QUEUE_ARGUMENTS)
                 channel.queue_bind(self.event_queue, "order.events", "#")
                 channel.basic_qos(prefetch_count=500)
                 channel.basic_consume(self.event_queue, self._event)
@@ -227,6 +247,7 @@ class Listener:
                 connection.close()
             except (AMQPError, OSError) as error:
                 self.trouble.append(repr(error))
+                random.shuffle(self.parameters)
                 time.sleep(0.2)
 
     def _event(self, channel, method, properties, body):

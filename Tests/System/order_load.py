@@ -87,7 +87,7 @@ class Load:
 
     def _publish(self, histories, pause, duplicates, generator):
         try:
-            with Publisher(self.stage.publisher_url) as publisher:
+            with self.publisher() as publisher:
                 due = time.monotonic()
                 open_histories = [history for history in histories if history.waiting]
                 again = []
@@ -105,9 +105,15 @@ class Load:
                         # At once or much later, but the same message to the byte.
                         self._send(publisher, generator.choice(again[-3:] if generator.random() < 0.5 else again))
                     due += pause
-                    time.sleep(max(0.0, due - time.monotonic()))
+                    self._keep_pace(due)
         except BaseException as error:  # handed to the test's own thread
             self.errors.append(error)
+
+    def publisher(self) -> Publisher:
+        return Publisher(self.stage.publisher_url)
+
+    def _keep_pace(self, due: float) -> None:
+        time.sleep(max(0.0, due - time.monotonic()))
 
     def _send(self, publisher, command):
         publisher.command(command, reply_to=self.listener.reply_queue, correlation_id=command.id)

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pika
 import psycopg2
 
-from order_client import new_id
+from order_client import broker_parameters, new_id
 from order_pricing import Catalog
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -33,13 +33,22 @@ def queue_of(partition: int) -> str:
 
 
 def with_path(url: str, path: str) -> str:
-    return urlsplit(url)._replace(path="/" + quote(path, safe="")).geturl()
+    """The URL, or the URLs of a cluster's brokers, with another path."""
+    parts = re.split(r",(?=amqps?://)", url)
+    return ",".join(urlsplit(part)._replace(path="/" + quote(path, safe="")).geturl() for part in parts)
 
 
 def free_port() -> int:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def order_worker_binary() -> Path:
+    binary = Path(os.environ.get("ORDER_WORKER_BIN") or REPOSITORY / ".build/debug/order-worker")
+    if not binary.exists():
+        raise RuntimeError(f"{binary} is missing: swift build, or set ORDER_WORKER_BIN")
+    return binary
 
 
 class Servers:
@@ -63,14 +72,16 @@ class Servers:
                 ' deploy/local/up && eval "$(deploy/local/env)"'
             )
         self.urls = {name: os.environ[name] for name in self.NEEDED}
-        self.binary = Path(os.environ.get("ORDER_WORKER_BIN") or REPOSITORY / ".build/debug/order-worker")
-        if not self.binary.exists():
-            raise RuntimeError(f"{self.binary} is missing: swift build, or set ORDER_WORKER_BIN")
+        self.binary = order_worker_binary()
         self.vhost = unquote(urlsplit(self.urls["AMQP_URL"]).path[1:]) or "/"
 
     def management(self, method: str, path: str, body=None):
         """Calls RabbitMQ's management API; gives the decoded answer, if there is one."""
-        url = urlsplit(self.urls["RABBITMQ_MANAGEMENT_URL"])
+        return self.call_management(self.urls["RABBITMQ_MANAGEMENT_URL"], method, path, body)
+
+    @staticmethod
+    def call_management(address: str, method: str, path: str, body=None):
+        url = urlsplit(address)
         request = urllib.request.Request(
             f"{url.scheme}://{url.hostname}:{url.port}/api/{path}",
             method=method,
@@ -82,6 +93,10 @@ class Servers:
         with urllib.request.urlopen(request, timeout=30) as response:
             content = response.read()
         return json.loads(content) if content else None
+
+    def drop_database(self, name: str) -> None:
+        with closing(self.database()) as database:
+            database.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def database(self, url: str | None = None):
         connection = psycopg2.connect(url or self.urls["ADMIN_DATABASE_URL"], connect_timeout=10)
@@ -235,7 +250,7 @@ class Stage:
 
     def queue_depths(self) -> dict[str, int]:
         """Messages in the worker's own queues, ready or delivered and not yet acknowledged."""
-        connection = pika.BlockingConnection(pika.URLParameters(self.admin_url))
+        connection = pika.BlockingConnection(broker_parameters(self.admin_url))
         try:
             names = [queue["name"] for queue in self.servers.management("GET", f"queues/{self.name}?columns=name")]
             channel = connection.channel()
@@ -272,6 +287,5 @@ class Stage:
         for account in self.accounts:
             self.servers.management("DELETE", f"users/{account}")
         self.servers.management("DELETE", f"vhosts/{self.name}")
-        with closing(self.servers.database()) as database:
-            database.cursor().execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        self.servers.drop_database(self.name)
         self._folder.cleanup()

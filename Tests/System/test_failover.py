@@ -1,0 +1,77 @@
+"""Brokers and databases that fail over lose and double nothing. The long form is deploy/fault/run."""
+
+import contextlib
+
+import pytest
+
+from order_client import Publisher, create_customer, new_id, order, subscription
+from order_cluster import Cluster, DatabasePair, wait_for
+from order_failover import EventListener, Failover, line, title
+from order_stage import Stage
+
+
+@pytest.mark.timeout(900)
+def test_what_the_standby_never_had_is_not_announced(servers):
+    with contextlib.closing(DatabasePair(servers)) as pair:
+        primary, standby = pair.start().databases
+        stage = Stage(pair)
+        try:
+            worker = stage.set_up().start_worker().wait_until_ready(60)
+            with EventListener(stage.consumer_url) as listener, Publisher(stage.publisher_url) as publisher:
+                first = create_customer(new_id())
+                publisher.command(first, correlation_id=first.id)
+                listener.reply(first.id, 60)
+                standby.kill()
+                second = order(first.customer, subscription({"ov-ssl": 1}))
+                publisher.command(second, correlation_id=second.id)
+                wait_for(lambda: waiting_commits(primary), "the commit waits for the standby")
+                primary.kill()
+                primary.start()
+                wait_for(lambda: primary.is_primary, "the primary is back")
+                count = f"SELECT count(*)::int FROM inbox WHERE id = '{second.id}'"
+                assert primary.query(count, stage.name) == (1,), "a commit that wasn't answered is there after a crash"
+                # The worker comes back and finds what was left in the outbox.
+                wait_for(
+                    lambda: waiting_commits(primary) or listener.replies.get(second.id),
+                    lambda: f"the worker is back:\n{worker.tail()}",
+                )
+                assert not listener.replies.get(second.id), "it was announced before it was safe"
+                primary.kill()
+                standby.start()
+                standby.promote()
+                assert standby.query(count, stage.name) == (0,)
+                primary.follow(standby)
+                event = listener.reply(second.id, 120)
+                recorded = "SELECT outcome_id::text FROM inbox WHERE id = %s"
+                assert stage.query(recorded, second.id) == [(event.id,)]
+                assert len({event.id for event in listener.replies[second.id]}) == 1
+            stage.command_line("audit")
+        finally:
+            stage.close()
+
+
+def waiting_commits(primary) -> bool:
+    """Whether a worker's session waits for the standby."""
+    statement = "SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'order_worker'"
+    row = primary.query(statement)
+    return bool(row and row[0])
+
+
+@pytest.mark.timeout(900)
+def test_a_broker_cluster_and_a_database_that_fail_over_lose_and_double_nothing(seed, full):
+    faults = ["leader_and_primary_killed", "two_brokers_frozen_briefly", "worker_and_primary_killed", "connections_closed"]
+    if full:
+        faults = [*faults, "two_brokers_killed", "leader_stopped", "primary_frozen_and_replaced", "sessions_ended"]
+    with contextlib.closing(Cluster()) as cluster:
+        cluster.start()
+        with contextlib.closing(Failover(cluster, seed)) as failover:
+            load = failover.begin(commands=4000, rate=20, customers=80)
+            print(title())
+            for fault in faults:
+                print(line(failover.inject(fault), load.began))
+            lost, doubled, out_of_order = failover.end()
+            print(f"{load.sent} commands: lost {lost}, doubled {doubled}, customers out of order {out_of_order}")
+            assert (lost, doubled, out_of_order) == (0, 0, 0)
+            assert not load.returned, "a command found no queue"
+            for worker in failover.workers:
+                assert worker.running
