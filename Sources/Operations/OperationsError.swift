@@ -15,6 +15,8 @@ public struct OperationsError: Error, Sendable, Hashable, CustomStringConvertibl
         public static let addressUnusable = Code(rawValue: "address_unusable")
         /// Nobody answers, or not as the worker's pages do.
         public static let noAnswer = Code(rawValue: "no_answer")
+        /// Whoever was asked doesn't tell this account.
+        public static let refused = Code(rawValue: "refused")
         /// The server failed while it served.
         public static let serverFailed = Code(rawValue: "server_failed")
     }
@@ -35,6 +37,7 @@ public struct OperationsError: Error, Sendable, Hashable, CustomStringConvertibl
     public var advice: String {
         switch code {
         case .addressUnusable: "Choose another address or port, or 0 to have a free one picked."
+        case .refused: "Give the account the right to ask that, or ask with another."
         case .noAnswer: "Check that the worker runs, and its HTTP address and port."
         default: "Start again; if it repeats, report it."
         }

@@ -65,6 +65,15 @@ struct BrokerExamination {
                 examination.note(
                     "policies", .wrong(difference.text, mend: "change the policy \(difference.policy), or its pattern"))
             }
+            switch differences.cluster {
+            case nil:
+                examination.note(
+                    "cluster", .remark("couldn't be seen: that needs an account with the tag monitoring"))
+            case let found? where found.isEmpty:
+                examination.note("cluster", .fine("every queue has its members"))
+            case let found?:
+                for difference in found { examination.note("cluster", .wrong(difference.text, mend: difference.mend)) }
+            }
             if differences.bindings.isEmpty { examination.note("bindings", .fine("are as they should be")) }
             if differences.policies.isEmpty { examination.note("policies", .fine("none changes what was declared")) }
         } catch {

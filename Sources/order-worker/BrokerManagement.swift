@@ -1,4 +1,4 @@
-// What only the broker's management API shows: policies and bindings.
+// What only the broker's management API shows: policies, bindings, and the cluster's nodes.
 
 internal import AMQP
 internal import FoundationEssentials
@@ -34,12 +34,28 @@ struct BrokerManagement {
         }
     }
 
+    /// The nodes of the cluster.
+    func nodes() async throws -> [BrokerNode] {
+        let all: [Node] = try await get("nodes?columns=name,running,partitions")
+        return all.map { BrokerNode(name: $0.name, isRunning: $0.running ?? false, apartFrom: $0.partitions ?? []) }
+    }
+
+    /// Where the virtual host's quorum queues are.
+    func queueMembers() async throws -> [QueueMembers] {
+        let columns = "columns=name,members,online"
+        let all: [Queue] = try await get("queues/\(ConnectionText.encoded(virtualHost))?\(columns)")
+        return all.compactMap { queue in
+            queue.members.map { QueueMembers(queue: queue.name, members: $0, online: queue.online ?? []) }
+        }
+    }
+
     private func get<Value: Decodable>(_ path: String) async throws -> Value {
         let answer = try await HTTPQuestion.get(
             host: address.host, port: address.port, path: "/api/\(path)", authorization: address.authorization)
         guard answer.status == 200 else {
             throw OperationsError(
-                code: .noAnswer, during: "asking the broker's management API about \(path.prefix { $0 != "/" })",
+                code: [401, 403].contains(answer.status) ? .refused : .noAnswer,
+                during: "asking the broker's management API about \(path.prefix { $0 != "/" && $0 != "?" })",
                 cause: "it answers with status \(answer.status)")
         }
         return try JSONDecoder().decode(Value.self, from: Data(answer.body.utf8))
@@ -72,6 +88,19 @@ struct BrokerManagement {
             let value = try decoder.singleValueContainer()
             number = try? value.decode(Int64.self)
         }
+    }
+
+    private struct Node: Decodable {
+        let name: String
+        let running: Bool?
+        let partitions: [String]?
+    }
+
+    private struct Queue: Decodable {
+        let name: String
+        /// Of quorum queues and streams.
+        let members: [String]?
+        let online: [String]?
     }
 
     private struct Binding: Decodable {

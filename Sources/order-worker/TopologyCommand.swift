@@ -98,8 +98,10 @@ extension Settings {
         /// Bindings that are missing or lead elsewhere.
         var bindings: [String]
         var policies: [PolicyDifference]
+        /// What keeps the queues from outliving a node; nil where the account may not see the nodes.
+        var cluster: [ClusterDifference]?
 
-        var lines: [String] { bindings + policies.map(\.text) }
+        var lines: [String] { bindings + policies.map(\.text) + (cluster ?? []).map(\.text) }
     }
 
     /// What differs by the management API; nil where the settings don't say where it is.
@@ -107,7 +109,21 @@ extension Settings {
         guard let management = try management() else { return nil }
         return ManagementDifferences(
             bindings: topology.differences(in: try await management.bindings()),
-            policies: topology.differences(by: try await management.policies()))
+            policies: topology.differences(by: try await management.policies()),
+            cluster: try await clusterDifferences(topology, management))
+    }
+
+    private func clusterDifferences(
+        _ topology: Topology, _ management: BrokerManagement
+    ) async throws -> [ClusterDifference]? {
+        let nodes: [BrokerNode]
+        do {
+            nodes = try await management.nodes()
+        } catch let error as OperationsError where error.code == .refused {
+            return nil
+        }
+        return topology.differences(
+            of: nodes, try await management.queueMembers(), virtualHost: management.virtualHost)
     }
 
     /// How many partitions are made where nothing says how many.

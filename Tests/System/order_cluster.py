@@ -188,6 +188,15 @@ class Broker(Server):
     def start(self) -> None:
         self.launch([f"{self.cluster.rabbitmq_programs}/rabbitmq-server"], self.environment())
 
+    def command(self, program: str, *arguments: str) -> None:
+        """One of RabbitMQ's own command lines, such as rabbitmq-queues."""
+        done = subprocess.run(
+            [f"{self.cluster.rabbitmq_programs}/{program}", *arguments], env=self.environment(), cwd="/",
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+
     @property
     def listens(self) -> bool:
         try:
@@ -195,6 +204,10 @@ class Broker(Server):
             return self.running and not self.is_frozen
         except OSError:
             return False
+
+    @property
+    def management_url(self) -> str:
+        return f"http://admin:{self.cluster.passwords['admin']}@{HOST}:{self.management_port}"
 
     def url(self, user: str) -> str:
         return f"amqp://{user}:{self.cluster.passwords[user]}@{HOST}:{self.amqp_port}/orders"
@@ -401,6 +414,7 @@ class Cluster(DatabasePair):
 
         self.urls |= {f"{user.upper()}_AMQP_URL": url(user) for user in ("publisher", "consumer", "admin")}
         self.urls["AMQP_URL"] = url("worker")
+        self.urls["RABBITMQ_MANAGEMENT_URL"] = self.brokers[0].management_url
 
     @property
     def servers(self) -> list[Server]:
@@ -480,9 +494,8 @@ class Cluster(DatabasePair):
         for broker in self.brokers:
             if not broker.running or broker.is_frozen:
                 continue
-            url = f"http://admin:{self.passwords['admin']}@{HOST}:{broker.management_port}"
             try:
-                return self.call_management(url, method, path, body)
+                return self.call_management(broker.management_url, method, path, body)
             except urllib.error.HTTPError as error:
                 # A node that starts doesn't know everything yet.
                 if error.code < 500 and error.code != 404:
