@@ -56,6 +56,7 @@ let package = Package(
                 .embedInCode("Migrations/m10_addresses.sql"),
                 .embedInCode("Migrations/m11_lanes.sql"),
                 .embedInCode("Migrations/m12_set_guards.sql"),
+                .embedInCode("Migrations/m13_barriers.sql"),
             ],
             swiftSettings: settings),
         .target(

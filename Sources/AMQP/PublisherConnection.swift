@@ -34,6 +34,9 @@ public actor PublisherConnection: LinkedConnection {
     /// Why the broker accepts no messages for now, such as "low on memory"; `nil` while it does.
     public var blockedReason: String? { link.blockedReason }
 
+    /// Why the connection has ended; `nil` while it is there, as far as anybody has noticed.
+    public var failure: AMQPError? { link.failure }
+
     /// Publishes all messages, in order and without waiting in between, then waits until the broker has settled each.
     ///
     /// Several calls may be under way at once; each call's messages stay together.

@@ -16,13 +16,9 @@ public struct BatchRequest: Sendable {
     public var repeatedBytes = 8 << 20
 
     /// The request for `commands`, each thing once.
-    ///
-    /// - Parameter others: customers that are locked and looked at besides those of the commands.
-    public init(
-        _ commands: [(key: InboxKey, command: Command)], others: [CustomerID] = [], dueBy horizon: Timestamp
-    ) {
+    public init(_ commands: [(key: InboxKey, command: Command)], dueBy horizon: Timestamp) {
         self.keys = Array(Set(commands.map(\.key)))
-        self.customers = Array(Set(commands.map(\.command.customerID) + others))
+        self.customers = Array(Set(commands.map(\.command.customerID)))
         self.subscriptions = commands.flatMap { command in
             command.command.subscriptionIDs.map { (command.command.customerID, $0) }
         }
@@ -44,8 +40,11 @@ public struct LoadedBatch: Sendable {
     public let partitions: [CustomerID: Int]
     /// The partitions that may hold commands from before partitions were added.
     public let undrained: Set<Int>
-    /// How many commands of the customers are parked.
-    public let parked: [ParkedWay: Int]
+    /// The last barrier that was begun, and the fences that stand.
+    public let barrier: Int64
+    public let fences: [Fence]
+    /// What is parked of the customers.
+    public let parked: [ParkedWay: ParkedBacklog]
     public let states: [CustomerState]
     public let invoiceNumbers: [InvoiceSeries: Int64]
 }
@@ -155,6 +154,7 @@ public struct BatchStore: Sendable {
             InvoiceTable.loadOpen(request.customers),
             TransactionTable.loadDueInvoiceLines(
                 request.customers, dueBy: request.horizon, and: missing.invoiceLines.sorted()),
+            BarrierTable.state,
         ]
         return try await connection.run(statements, during: "loading a batch") { results in
             try Self.read(results, dueBy: request.horizon, missing)
@@ -203,16 +203,17 @@ public struct BatchStore: Sendable {
             let (series, lastNumber) = try InvoiceTable.readSeries(row)
             numbers[series] = lastNumber
         }
-        var parked: [ParkedWay: Int] = [:]
+        var parked: [ParkedWay: ParkedBacklog] = [:]
         for row in results[4] {
-            let (way, count) = try ParkedTable.readCount(row)
-            parked[way] = count
+            let (way, backlog) = try ParkedTable.readCount(row)
+            parked[way] = backlog
         }
+        let (barrier, fences) = try BarrierTable.readState(results[10].first)
         return LoadedBatch(
             catalogVersion: try results[1].first?.int64(0) ?? 0, known: known,
             postponed: postponed, partitions: partitions,
-            undrained: Set(try results[1].first?.int64Array(1).map(Int.init) ?? []), parked: parked,
-            states: states.values.sorted { $0.id < $1.id },
+            undrained: Set(try results[1].first?.int64Array(1).map(Int.init) ?? []), barrier: barrier,
+            fences: fences, parked: parked, states: states.values.sorted { $0.id < $1.id },
             invoiceNumbers: numbers)
     }
 
@@ -220,21 +221,26 @@ public struct BatchStore: Sendable {
     ///
     /// - Parameters:
     ///   - partitions: from which partition each customer's last command came.
-    ///   - moves: customers whose old partition has nothing of theirs left.
+    ///   - moves: customers whose parked commands come by another partition than the last ones.
     ///   - drained: partitions that hold nothing any more from before partitions were added.
+    ///   - barriers: those that have come out of partitions' queues.
     ///   - parking: commands that have to wait.
     ///   - unparked: parked commands that are done.
     /// - Returns: where each of `events` stands in the outbox, in their order.
     public func commit(
         _ changes: Changes, partitions: [CustomerID: Int] = [:], moves: [CustomerMove] = [],
-        drained: Set<Int> = [],
+        drained: Set<Int> = [], barriers: [Int: Int64] = [:],
         parking: [ParkedCommand] = [], unparked: [ParkedPosition] = [], commands: [InboxEntry], events: [OutboxEntry],
         published: [OutboxPosition]
     ) async throws(StoreError) -> [OutboxPosition] {
         var statements: [Statement] = []
         if !changes.customers.isEmpty { statements.append(CustomerTable.store(changes.customers, partitions)) }
-        if !moves.isEmpty { statements.append(CustomerTable.move(moves)) }
+        if !moves.isEmpty {
+            statements.append(CustomerTable.move(moves))
+            statements.append(ParkedTable.holdOthers(moves))
+        }
         if !drained.isEmpty { statements.append(PartitionCount.drained(drained)) }
+        if !barriers.isEmpty { statements.append(BarrierTable.passed(barriers)) }
         if !parking.isEmpty { statements.append(try ParkedTable.add(parking)) }
         if !unparked.isEmpty { statements.append(ParkedTable.remove(unparked)) }
         if !changes.invoices.isEmpty { statements.append(InvoiceTable.store(changes.invoices)) }

@@ -3,15 +3,13 @@
 public import Orders
 internal import PostgreSQL
 
-/// A customer whose commands now come by another partition, once its old one has nothing of it left.
+/// A customer whose commands now come by another partition than before.
 public struct CustomerMove: Sendable, Hashable {
     public let customer: CustomerID
-    public let from: Int
     public let to: Int
 
-    public init(customer: CustomerID, from: Int, to: Int) {
+    public init(customer: CustomerID, to: Int) {
         self.customer = customer
-        self.from = from
         self.to = to
     }
 }
@@ -99,18 +97,14 @@ enum CustomerTable {
             ])
     }
 
-    /// Hands customers to other partitions, each unless it has been handed on already.
     static func move(_ moves: [CustomerMove]) -> Statement {
         Statement(
             name: "move customers",
             """
-            UPDATE customers c SET partition = m.new
-            FROM unnest($1::uuid[], $2::integer[], $3::integer[]) AS m (customer_id, old, new)
-            WHERE c.customer_id = m.customer_id AND c.partition = m.old
+            UPDATE customers c SET partition = m.partition
+            FROM unnest($1::uuid[], $2::integer[]) AS m (customer_id, partition)
+            WHERE c.customer_id = m.customer_id AND c.partition <> m.partition
             """,
-            [
-                .identifiers(moves.map(\.customer)), .int4Array(moves.map { Int32(clamping: $0.from) }),
-                .int4Array(moves.map { Int32(clamping: $0.to) }),
-            ])
+            [.identifiers(moves.map(\.customer)), .int4Array(moves.map { Int32(clamping: $0.to) })])
     }
 }

@@ -16,15 +16,38 @@ public struct ParkedWay: Sendable, Hashable {
     }
 }
 
+/// What is parked of a customer's commands by one partition.
+public struct ParkedBacklog: Sendable, Hashable {
+    public var count: Int
+    /// When the first and the last of them were published, as far as anybody knows.
+    public var first: Timestamp
+    public var last: Timestamp
+    /// Whether all that was published before them, in whichever partition, is applied or parked by now.
+    public var isFree: Bool
+
+    public init(count: Int, first: Timestamp, last: Timestamp, isFree: Bool) {
+        self.count = count
+        self.first = first
+        self.last = last
+        self.isFree = isFree
+    }
+}
+
 /// A command that has to wait, as it was delivered.
 public struct ParkedCommand: Sendable, Hashable {
     public let customer: CustomerID
     public let partition: Int
+    /// The barrier that has to be through before it may be applied; 0 where it only stands behind others of its partition.
+    public let needs: Int64
+    /// When it was published, as far as anybody knows; not before what is parked of its customer and partition already.
+    public let orderedAt: Timestamp
     public let delivery: Delivery
 
-    public init(customer: CustomerID, partition: Int, delivery: Delivery) {
+    public init(customer: CustomerID, partition: Int, needs: Int64, orderedAt: Timestamp, delivery: Delivery) {
         self.customer = customer
         self.partition = partition
+        self.needs = needs
+        self.orderedAt = orderedAt
         self.delivery = delivery
     }
 }
@@ -40,48 +63,71 @@ public struct ParkedPosition: Sendable, Hashable {
     }
 }
 
-/// A customer some of whose commands wait in `partition` for the one that it was in last.
-public struct ParkedCustomer: Sendable, Hashable {
-    public let customer: CustomerID
-    public let partition: Int
-    public let last: Int
-
-    public init(customer: CustomerID, partition: Int, last: Int) {
-        self.customer = customer
-        self.partition = partition
-        self.last = last
-    }
+/// What is parked in a lane's partitions.
+public struct ParkedView: Sendable {
+    /// Commands that may be applied now, in order.
+    public let commands: [(ParkedPosition, ParkedCommand)]
+    /// How many customers have commands there.
+    public let customers: Int
+    public let barrier: BarrierProgress
 }
 
 extension BatchStore {
-    /// The parked commands of the partitions whose customers are there by now, in order, and the customers that aren't.
-    ///
-    /// - Parameter partitionCount: how many partitions there are: those beyond hold nothing.
-    public func parked(
-        partitions: [Int], partitionCount: Int?
-    ) async throws(StoreError) -> (commands: [(ParkedPosition, ParkedCommand)], waiting: [ParkedCustomer]) {
+    /// The parked commands of the partitions that may be applied, in order. Begins a barrier where one of the others needs
+    /// a new one.
+    public func parked(partitions: [Int]) async throws(StoreError) -> ParkedView {
         let statements = [
-            ParkedTable.ready(partitions, partitionCount: partitionCount),
-            ParkedTable.waiting(partitions, partitionCount: partitionCount),
+            BarrierTable.begin(neededBy: partitions),
+            ParkedTable.ready(partitions),
+            ParkedTable.customers(partitions),
+            BarrierTable.behind(neededBy: partitions),
         ]
         return try await connection.run(statements, during: "reading parked commands") { results in
-            (try results[0].map(ParkedTable.read), try results[1].map(ParkedTable.readWaiting))
+            let isNew = results[0].first != nil
+            return ParkedView(
+                commands: try results[1].map(ParkedTable.read), customers: Int(try results[2].first?.int64(0) ?? 0),
+                barrier: try BarrierTable.readProgress(results[3], isNew: isNew))
         }
     }
 }
 
 enum ParkedTable {
+    /// How long commands wait for a partition that their customer was not in last: should one stand still, everything that
+    /// moved would stand with it.
+    private static let patience = "interval '30 seconds'"
+
+    /// Whether commands that need a barrier, of a customer whose last one came by `last`, have waited long enough.
+    private static func isFree(needs: String, parkedAt: String, last: String) -> String {
+        """
+        coalesce(
+            \(needs) <= (\(BarrierTable.through))
+            OR (\(parkedAt) < now() - \(patience)
+                AND (\(last) IS NULL OR \(last) >= (SELECT partitions FROM topology)
+                     OR \(needs) <= (SELECT passed FROM barriers WHERE partition = \(last)))), false)
+        """
+    }
+
     static func count(_ customers: [CustomerID]) -> Statement {
         Statement(
             name: "count parked",
-            "SELECT customer_id, partition, count(*) FROM parked WHERE customer_id = ANY ($1) GROUP BY 1, 2",
+            """
+            SELECT p.customer_id, p.partition, p.count, p.first, p.last,
+                   \(isFree(needs: "p.needs", parkedAt: "p.parked_at", last: "c.partition"))
+            FROM (SELECT customer_id, partition, count(*) AS count, min(ordered_at) AS first, max(ordered_at) AS last,
+                         max(needs) AS needs, max(parked_at) AS parked_at
+                  FROM parked WHERE customer_id = ANY ($1) GROUP BY 1, 2) AS p
+            LEFT JOIN customers c ON c.customer_id = p.customer_id
+            """,
             [.identifiers(customers)])
     }
 
-    static func readCount(_ row: Row) throws -> (ParkedWay, Int) {
+    static func readCount(_ row: Row) throws -> (ParkedWay, ParkedBacklog) {
         var column = ColumnReader(row)
         return (
-            ParkedWay(customer: try column.identifier(), partition: try column.int()), Int(try column.int64())
+            ParkedWay(customer: try column.identifier(), partition: try column.int()),
+            ParkedBacklog(
+                count: Int(try column.int64()), first: try column.timestamp(), last: try column.timestamp(),
+                isFree: try column.bool())
         )
     }
 
@@ -96,15 +142,15 @@ enum ParkedTable {
         return Statement(
             name: "park commands",
             """
-            INSERT INTO parked (partition, customer_id, delivery)
-            SELECT partition, customer_id, delivery
-            FROM unnest($1::integer[], $2::uuid[], $3::bytea[]) WITH ORDINALITY
-                AS p (partition, customer_id, delivery, place)
+            INSERT INTO parked (partition, customer_id, needs, ordered_at, delivery)
+            SELECT partition, customer_id, needs, ordered_at, delivery
+            FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::bytea[]) WITH ORDINALITY
+                AS p (partition, customer_id, needs, ordered_at, delivery, place)
             ORDER BY place
             """,
             [
                 .int4Array(commands.map { Int32(clamping: $0.partition) }), .identifiers(commands.map(\.customer)),
-                .byteaArray(deliveries),
+                .int8Array(commands.map(\.needs)), .timestamps(commands.map(\.orderedAt)), .byteaArray(deliveries),
             ])
     }
 
@@ -118,53 +164,61 @@ enum ParkedTable {
             [.int4Array(positions.map { Int32(clamping: $0.partition) }), .int8Array(positions.map(\.position))])
     }
 
-    static func ready(_ partitions: [Int], partitionCount: Int?) -> Statement {
+    /// What customers have parked in other partitions than the one that their commands come out of now waits for another
+    /// barrier: by then what comes out now is published.
+    static func holdOthers(_ moves: [CustomerMove]) -> Statement {
+        Statement(
+            name: "hold other parked",
+            """
+            UPDATE parked p SET needs = (SELECT barrier + 1 FROM topology)
+            FROM unnest($1::uuid[], $2::integer[]) AS m (customer_id, partition)
+            WHERE p.customer_id = m.customer_id AND p.partition <> m.partition
+            """,
+            [.identifiers(moves.map(\.customer)), .int4Array(moves.map { Int32(clamping: $0.to) })])
+    }
+
+    /// Of each customer the commands of that partition whose first one was published first, up to the first one of another
+    /// partition.
+    static func ready(_ partitions: [Int]) -> Statement {
         Statement(
             name: "read parked",
             """
-            SELECT p.partition, p.position, p.customer_id, p.delivery
-            FROM parked p LEFT JOIN customers c ON c.customer_id = p.customer_id
-            WHERE p.partition = ANY ($1::integer[])
-              AND (c.partition IS NULL OR c.partition = p.partition OR c.partition >= $2)
+            SELECT p.partition, p.position, p.customer_id, p.needs, p.ordered_at, p.delivery
+            FROM (SELECT DISTINCT customer_id FROM parked WHERE partition = ANY ($1::integer[])) AS mine
+            CROSS JOIN LATERAL (
+                SELECT partition, needs, parked_at, lead(first) OVER w AS next, lead(partition) OVER w AS next_partition
+                FROM (SELECT partition, min(ordered_at) AS first, max(needs) AS needs, max(parked_at) AS parked_at
+                      FROM parked WHERE customer_id = mine.customer_id GROUP BY partition) AS ways
+                WINDOW w AS (ORDER BY first, partition) ORDER BY first, partition LIMIT 1) AS head
+            LEFT JOIN customers c ON c.customer_id = mine.customer_id
+            CROSS JOIN LATERAL (
+                SELECT * FROM parked
+                WHERE customer_id = mine.customer_id AND partition = head.partition
+                  AND (head.next IS NULL OR (ordered_at, partition) < (head.next, head.next_partition))
+                ORDER BY position LIMIT 200) AS p
+            WHERE head.partition = ANY ($1::integer[])
+              AND \(isFree(needs: "head.needs", parkedAt: "head.parked_at", last: "c.partition"))
             ORDER BY p.position LIMIT 200
             """,
-            [
-                .int4Array(partitions.map { Int32(clamping: $0) }),
-                .int4(Int32(clamping: partitionCount ?? Int(Int32.max))),
-            ])
+            [.int4Array(partitions.map { Int32(clamping: $0) })])
     }
 
     static func read(_ row: Row) throws -> (ParkedPosition, ParkedCommand) {
         var column = ColumnReader(row)
         let position = ParkedPosition(partition: try column.int(), position: try column.int64())
-        let customer: CustomerID = try column.identifier()
         return (
             position,
             ParkedCommand(
-                customer: customer, partition: position.partition,
-                delivery: try ParkedDelivery.decode(try column.bytes()))
+                customer: try column.identifier(), partition: position.partition, needs: try column.int64(),
+                orderedAt: try column.timestamp(), delivery: try ParkedDelivery.decode(try column.bytes()))
         )
     }
 
-    static func waiting(_ partitions: [Int], partitionCount: Int?) -> Statement {
+    static func customers(_ partitions: [Int]) -> Statement {
         Statement(
-            name: "read parked customers",
-            """
-            SELECT DISTINCT p.customer_id, p.partition, c.partition
-            FROM parked p JOIN customers c ON c.customer_id = p.customer_id
-            WHERE p.partition = ANY ($1::integer[]) AND c.partition <> p.partition AND c.partition < $2
-            LIMIT 1000
-            """,
-            [
-                .int4Array(partitions.map { Int32(clamping: $0) }),
-                .int4(Int32(clamping: partitionCount ?? Int(Int32.max))),
-            ])
-    }
-
-    static func readWaiting(_ row: Row) throws -> ParkedCustomer {
-        var column = ColumnReader(row)
-        return ParkedCustomer(
-            customer: try column.identifier(), partition: try column.int(), last: try column.int())
+            name: "count parked customers",
+            "SELECT count(DISTINCT customer_id) FROM parked WHERE partition = ANY ($1::integer[])",
+            [.int4Array(partitions.map { Int32(clamping: $0) })])
     }
 }
 

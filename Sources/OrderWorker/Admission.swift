@@ -19,6 +19,20 @@ struct ReceivedCommand: Sendable {
     /// The queue that the outcome goes to as well, which the publisher may name.
     let replyTo: String?
 
+    /// The header in which a broker that is told so (`message_interceptors.incoming.set_header_timestamp`) writes when it took
+    /// a message.
+    private static let brokerTimeHeader = "timestamp_in_ms"
+
+    /// When it was published, as far as anybody says: the broker, else the sender.
+    var publishedAt: Timestamp? {
+        if let milliseconds = delivery.message.properties.headers[Self.brokerTimeHeader]?.integer,
+            (0...Int64(UInt32.max) * 1000).contains(milliseconds)
+        {
+            return Timestamp(microseconds: milliseconds * 1000)
+        }
+        return decoded.time
+    }
+
     var trace: TraceContext {
         TraceContext(traceparent: decoded.traceparent, tracestate: decoded.tracestate)
     }

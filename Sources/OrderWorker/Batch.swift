@@ -18,19 +18,24 @@ enum LaneCommand: Sendable {
     var customer: CustomerID? {
         switch self {
         case .command(let command): command.decoded.command.customerID
-        case .marker(let marker): marker.customer
-        case .unreadable: nil
+        case .marker, .unreadable: nil
         }
     }
 }
 
-extension LaneCommand {
-    /// As it is parked; nil where it has no customer to wait for.
-    fileprivate var parked: ParkedCommand? {
-        guard case .command(let command) = self else { return nil }
-        return ParkedCommand(
-            customer: command.decoded.command.customerID, partition: command.partition, delivery: command.delivery)
+extension ReceivedCommand {
+    /// As it is parked.
+    fileprivate func parked(_ wait: PartitionOrder.Wait) -> ParkedCommand {
+        ParkedCommand(
+            customer: decoded.command.customerID, partition: partition, needs: wait.needs, orderedAt: wait.orderedAt,
+            delivery: delivery)
     }
+}
+
+/// A parked command that comes back.
+struct ParkedEntry: Sendable, Hashable {
+    let position: ParkedPosition
+    let orderedAt: Timestamp
 }
 
 /// What is to be done after a batch was decided.
@@ -44,6 +49,8 @@ struct DecidedBatch: Sendable {
     var moves: [CustomerMove] = []
     /// The partitions that hold nothing any more from before partitions were added.
     var drained: Set<Int> = []
+    /// The barriers that have come out of partitions' queues.
+    var barriers: [Int: Int64] = [:]
     /// What has to wait for another partition, and what no longer does.
     var toPark: [ParkedCommand] = []
     var unparked: [ParkedPosition] = []
@@ -85,25 +92,19 @@ private struct Admitted {
 struct Batch: Sendable {
     let entries: [LaneCommand]
     /// Which entries come from where they were parked, and where they stand there.
-    var parked: [Int: ParkedPosition] = [:]
+    var parked: [Int: ParkedEntry] = [:]
 
     var commands: [ReceivedCommand] {
         entries.compactMap { if case .command(let command) = $0 { command } else { nil } }
     }
 
-    /// Whether there is anything to ask the database about.
-    var isForDatabase: Bool { entries.contains { if case .unreadable = $0 { false } else { true } } }
-
     /// What the batch has to load.
     func request(_ admission: Admission, catalog: Catalog, dueBy horizon: Timestamp) -> BatchRequest {
-        let marked: [CustomerID] = entries.compactMap {
-            if case .marker(let marker) = $0 { marker.customer } else { nil }
-        }
         return BatchRequest(
             commands.map { command in
                 let publisher = admission.publisher(of: command, catalog: catalog)
                 return (key: admission.key(of: command, publisher, catalog: catalog), command: command.decoded.command)
-            }, others: marked, dueBy: horizon)
+            }, dueBy: horizon)
     }
 
     /// Decides the commands in order. Those that are in the inbox, or earlier in the batch, get their outcome again; those
@@ -118,7 +119,8 @@ struct Batch: Sendable {
             catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
             identifiers: identifiers)
         var order = PartitionOrder(
-            partitions: loaded.partitions, count: partitionCount, undrained: loaded.undrained, parked: loaded.parked)
+            partitions: loaded.partitions, count: partitionCount, undrained: loaded.undrained, barrier: loaded.barrier,
+            fences: loaded.fences, parked: loaded.parked)
         var admitted: [InboxKey: Admitted] = [:]
         var inOrder: [Admitted] = []
         var repeated: [(entry: Int, command: ReceivedCommand, key: InboxKey)] = []
@@ -129,7 +131,6 @@ struct Batch: Sendable {
         var unparked: [ParkedPosition] = []
         for (index, entry) in entries.enumerated() {
             var outcome = BatchOutcome.applied
-            let isParked = parked[index] != nil
             switch entry {
             case .unreadable(let refusal):
                 besides += refusal.messages.map { (index, $0) }
@@ -139,9 +140,15 @@ struct Batch: Sendable {
             case .command(let command):
                 let publisher = admission.publisher(of: command, catalog: catalog)
                 let key = admission.key(of: command, publisher, catalog: catalog)
-                if let holder = order.take(
-                    command.decoded.command.customerID, by: command.partition, isParked: isParked)
-                {
+                let customer = command.decoded.command.customerID
+                var holder: Int?
+                if let entry = parked[index] {
+                    holder = order.takeParked(customer, by: command.partition, orderedAt: entry.orderedAt)
+                } else if let wait = order.take(customer, by: command.partition, at: command.publishedAt, now: now) {
+                    holder = wait.holder
+                    toPark.append(command.parked(wait))
+                }
+                if let holder {
                     outcome = .parked(by: holder)
                 } else if loaded.postponed.contains(key) {
                     outcome = .postponed
@@ -167,11 +174,7 @@ struct Batch: Sendable {
                 }
             }
             outcomes.append(outcome)
-            switch (outcome, parked[index]) {
-            case (.applied, let position?): unparked.append(position)
-            case (.parked, nil): toPark += [entry.parked].compactMap { $0 }
-            default: break
-            }
+            if outcome == .applied, let entry = parked[index] { unparked.append(entry.position) }
         }
 
         let changes = work.finish()
@@ -181,6 +184,7 @@ struct Batch: Sendable {
         decided.partitions = order.partitions
         decided.moves = order.moves
         decided.drained = order.drained
+        decided.barriers = order.passed
         decided.toPark = toPark
         decided.unparked = unparked
         addEvents(changes.events, events, inOrder, to: &decided)

@@ -104,7 +104,7 @@ public struct WorkerStatus: Sendable, Hashable {
             }
             if lane.heldCustomers > 0 {
                 reasons.append(
-                    "\(lane.name): commands of \(lane.heldCustomers) customers wait for the partition that they were in before"
+                    "\(lane.name): commands of \(lane.heldCustomers) customers wait for earlier ones that may be in other partitions"
                 )
             }
             if lane.quarantinedCustomers > 0 {

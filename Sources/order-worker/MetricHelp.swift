@@ -16,7 +16,7 @@ enum MetricHelp {
         "order_worker_partitions_waiting": "Partitions that a lane owns and can't consume.",
         "order_worker_lane_paused": "1 while a lane takes nothing: the database refuses, or nothing can be published.",
         "order_worker_in_hand": "Deliveries that a lane has in hand.",
-        "order_worker_held_customers": "Customers whose commands wait for the partition that they were in before.",
+        "order_worker_held_customers": "Customers whose commands wait until all that came before them is through.",
         "order_worker_quarantined_customers": "Customers some of whose events the broker doesn't take.",
         "order_worker_partition_failures_total": "How often a partition's queue couldn't be consumed, by partition.",
         "order_worker_publishing_paused_total": "How often the broker took no messages of a lane.",

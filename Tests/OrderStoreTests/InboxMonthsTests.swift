@@ -32,18 +32,15 @@ struct InboxMonthsTests {
                     try await reader.execute(
                         script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM inbox")
                     let months = InboxMonths(connection: clock)
-                    let started = ContinuousClock.now
                     async let attempt = failure(of: { _ = try await months.make() })
                     try await database.withConnection { lane in
                         for number in 0..<20 {
-                            let began = ContinuousClock.now
+                            // Behind a month that waited for the reader this would wait for it too, for ever.
                             try await lane.execute(script: Self.insert(id: "\(number)"))
                             _ = try await lane.query(Statement("SELECT count(*) FROM inbox WHERE id = 'x'"))
-                            #expect(began.duration(to: .now) < .seconds(2))
                         }
                     }
                     #expect(await attempt?.cause?.sqlState == "55P03")
-                    #expect(started.duration(to: .now) < .seconds(5))
                     try await reader.execute(script: "COMMIT")
                     #expect(try await months.make().count == 1)
                     #expect(try await months.make().isEmpty)

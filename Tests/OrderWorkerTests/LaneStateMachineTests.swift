@@ -43,7 +43,9 @@ private struct Subject {
             var answer: Machine.Event?
             for action in last {
                 switch action {
-                case .readParked: answer = .parked([], waiting: [])
+                case .readParked:
+                    answer = .parked([], customers: 0, BarrierProgress(number: 0, behind: [], isNew: false))
+                case .fence: answer = .fenced
                 case .readLeftover: answer = .leftover([], quarantined: [])
                 case .clear: answer = .cleared
                 default: break
@@ -383,7 +385,7 @@ private struct Subject {
         #expect(machine.report.troubles.first?.reason.contains("8 partitions") == true)
     }
 
-    @Test("A customer is handed over only once all earlier events are published")
+    @Test("A barrier is out only once all earlier events are published")
     func markersWait() {
         var lane = Subject()
         lane.serve()

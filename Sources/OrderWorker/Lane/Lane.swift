@@ -28,6 +28,7 @@ actor Lane {
 
     var connections: LaneConnections?
     var publisher: PublisherConnection?
+    var markerConnection: PublisherConnection?
     var catalog: Catalog? { didSet { if let catalog { status.note(catalog) } } }
     /// How many partitions there are, as the topology was applied.
     var partitionCount: Int?
@@ -107,7 +108,7 @@ actor Lane {
         if let failure { throw failure }
     }
 
-    private var uptime: Duration { began.duration(to: .now) }
+    var uptime: Duration { began.duration(to: .now) }
 
     /// Ticks when the machine wants it.
     private func arm(_ group: inout DiscardingTaskGroup) {
@@ -160,7 +161,7 @@ actor Lane {
         case .endConsumer(let consumer):
             guard let consumer = consumers[consumer] else { return }
             group.addTask { await consumer.end() }
-        case .send(let marker): group.addTask { await self.send(marker) }
+        case .send(let markers): group.addTask { await self.send(markers) }
         case .publish(let messages): group.addTask { await self.publish(messages) }
         case .note(let note): log(note)
         case .finish: break
@@ -255,6 +256,8 @@ actor Lane {
         }
         await publisher?.close()
         publisher = nil
+        await markerConnection?.close()
+        markerConnection = nil
         await connections?.database.close(within: limit)
         connections = nil
     }
@@ -273,7 +276,14 @@ actor Lane {
         amqp.heartbeat = min(amqp.heartbeat, .seconds(10))
         amqp.bufferLimit = 2 << 20
         let feed = feed
-        let reason = await consumer.run(amqp, connections.admission, connections.clock) { feed.yield($0) }
-        feed.yield(.consumerEnded(consumer.number, reason: reason))
+        let publisher = publisher
+        let end = await consumer.run(amqp, connections.admission, connections.clock) {
+            guard let failure = await publisher?.failure else { return true }
+            feed.yield(.publisherLost("\(failure)"))
+            return false
+        } report: {
+            feed.yield($0)
+        }
+        feed.yield(.consumerEnded(consumer.number, reason: end.reason, connectionIsLost: end.connectionIsLost))
     }
 }

@@ -15,17 +15,24 @@ enum LaneJob<Command: Sendable, Message: Sendable>: Sendable {
     case quarantining(Quarantine<Message>.Move)
     case checkingQuarantine
     case readingParked
+    case fencing(since: Duration)
 }
 
-/// Commands that wait in the database until another partition has handed their customers over.
+/// Commands that wait in the database until everything that was published before them is through.
 struct Parking: Sendable {
     /// When to look whether some may go on; nil while none are known to wait.
     var nextCheck: Duration?
+    /// How long after a look at which nothing could go on the next one follows.
+    var interval: Duration?
     /// How many of them are in hand: while there are any, no more are read.
     var inHand = 0
-    /// When a marker was sent for a customer last.
-    var markedAt: [CustomerID: Duration] = [:]
-    var customers: Set<CustomerID> = []
+    /// How many customers have commands there.
+    var customers = 0
+    /// The barrier that is on its way through the queues.
+    var barrier: Int64 = 0
+    /// When it is sent again to where it hasn't come out, should it have got lost.
+    var sendAgainAt = Duration.zero
+    var sendAgainAfter = Duration.zero
 }
 
 /// A delivery of the batch that is being applied or published.
@@ -125,8 +132,9 @@ extension LaneStateMachine {
                 waiting.append(item)
             case .parked(let partition):
                 settle(item.place)
-                if let customer = item.customer { mark(customer, item.place.partition, by: partition, at: now) }
-                parking.nextCheck = min(parking.nextCheck ?? .seconds(Int64.max / 2), now + limits.parkedInterval)
+                if let customer = item.customer, !item.place.isParked { note(.held(customer, by: partition)) }
+                parking.interval = nil
+                parking.nextCheck = now + (item.place.isParked ? limits.parkedInterval : .zero)
             }
         }
         putBack(waiting)
@@ -134,27 +142,36 @@ extension LaneStateMachine {
         noteProgress()
     }
 
-    /// Asks a customer's old partition for it, unless that was done just now.
-    private mutating func mark(_ customer: CustomerID, _ here: Int, by partition: Int, at now: Duration) {
-        parking.customers.insert(customer)
-        if let last = parking.markedAt[customer], now - last < limits.markerInterval { return }
-        parking.markedAt[customer] = now
-        actions.append(.send(PartitionMarker(partition: partition, .handOver(customer, to: here))))
-        note(.held(customer, by: partition))
-    }
-
-    /// Takes commands that waited and may go on, and asks for customers that still have to be handed over.
-    mutating func readParked(_ items: [Item], _ waiting: [ParkedCustomer], at now: Duration) {
+    /// Takes commands that waited and may go on. What the others wait for is sent through the queues.
+    mutating func readParked(_ items: [Item], customers: Int, _ barrier: BarrierProgress, at now: Duration) {
         let known = Set(partitions.keys)
         let items = items.filter { known.contains($0.place.partition) }
         pending = items + pending
         bytesInHand += items.reduce(0) { $0 + $1.bytes }
         parking.inHand = items.count
-        parking.customers = Set(waiting.map(\.customer))
-        parking.markedAt = parking.markedAt.filter { parking.customers.contains($0.key) }
-        for customer in waiting { mark(customer.customer, customer.partition, by: customer.last, at: now) }
-        let isEmpty = items.isEmpty && waiting.isEmpty
-        parking.nextCheck = isEmpty ? nil : now + limits.parkedInterval
+        parking.customers = customers
+        if !barrier.behind.isEmpty { send(barrier, at: now) }
+        if customers == 0, barrier.behind.isEmpty {
+            parking.nextCheck = nil
+        } else {
+            // The longer nothing goes on, the less often it is looked.
+            let interval = items.isEmpty ? parking.interval ?? limits.parkedInterval : limits.parkedInterval
+            parking.interval = min(interval * 2, limits.parkedInterval * 8)
+            parking.nextCheck = now + interval
+        }
+    }
+
+    /// Sends a barrier through the queues that it hasn't come out of, unless that was done just now.
+    private mutating func send(_ barrier: BarrierProgress, at now: Duration) {
+        if barrier.number != parking.barrier {
+            parking.barrier = barrier.number
+            parking.sendAgainAfter = limits.markerInterval
+            parking.sendAgainAt = barrier.isNew ? now : now + limits.markerInterval
+        }
+        guard now >= parking.sendAgainAt, publisher.isFine else { return }
+        actions.append(.send(barrier.behind.map { PartitionMarker(partition: $0, .barrier(barrier.number)) }))
+        parking.sendAgainAt = now + parking.sendAgainAfter
+        parking.sendAgainAfter = min(parking.sendAgainAfter * 2, limits.markerInterval * 16)
     }
 
     mutating func refused(
@@ -224,6 +241,7 @@ extension LaneStateMachine {
         case .quarantining(let move): quarantine.putBack(move)
         case .checkingQuarantine: quarantine.nextCheck = now + limits.quarantineInterval
         case .readingParked: parking.nextCheck = now + limits.parkedInterval
+        case .fencing(let since): noteAway(since: since)
         case .looking, .taking, .releasing, .applying: break
         }
         databaseRefused(reason, ofBatch: false, at: now)

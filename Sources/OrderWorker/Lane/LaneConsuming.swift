@@ -28,7 +28,7 @@ extension LaneStateMachine {
             guard isIdle else { return }
             if partition.isHandedOver {
                 partition.state = .closed
-            } else if now >= partition.retryAt, publisher.isFine {
+            } else if now >= partition.retryAt, publisher.isFine, mayConsume {
                 lastConsumer += 1
                 partition.state = .opening(consumer: lastConsumer)
                 partition.ledger = AcknowledgementLedger()
@@ -49,6 +49,11 @@ extension LaneStateMachine {
         }
     }
 
+    /// That the broker was away has to be noted before anything more is taken from it.
+    private var mayConsume: Bool {
+        if case .fencing = job { false } else { awaySince == nil }
+    }
+
     mutating func consumerOpened(_ consumer: Int, at now: Duration) {
         guard let number = partition(of: consumer), case .opening = partitions[number]?.state else { return }
         partitions[number]?.state = .consuming(consumer: consumer)
@@ -57,8 +62,11 @@ extension LaneStateMachine {
         partitions[number]?.troubleSince = nil
     }
 
-    mutating func consumerEnded(_ consumer: Int, _ reason: String, at now: Duration) {
+    mutating func consumerEnded(
+        _ consumer: Int, _ reason: String, connectionIsLost: Bool, at now: Duration
+    ) {
         guard let number = partition(of: consumer), var partition = partitions[number] else { return }
+        if connectionIsLost, partition.isConsuming { brokerLost(at: now) }
         dropPending(of: number)
         partition.isHungry = false
         if case .closing = partition.state {
@@ -125,7 +133,7 @@ extension LaneStateMachine {
         for number in undrained.sorted() where partitions[number]?.isConsuming == true {
             if let marked = partitions[number]?.drainMarkedAt, now - marked < limits.markerInterval { continue }
             partitions[number]?.drainMarkedAt = now
-            actions.append(.send(PartitionMarker(partition: number, .drained)))
+            actions.append(.send([PartitionMarker(partition: number, .drained)]))
         }
     }
 }

@@ -34,8 +34,10 @@ enum LaneEvent<Command: Sendable, Message: Sendable>: Sendable {
     case quarantined
     /// What was released from quarantine, and whose events still are there.
     case releasedFromQuarantine([Outgoing<Message>], quarantined: Set<CustomerID>)
-    /// Parked commands that may go on, the oldest first, and customers that still have to be handed over.
-    case parked([InHand<Command>], waiting: [ParkedCustomer])
+    /// It is noted in the database that the broker was away.
+    case fenced
+    /// Parked commands that may be applied, of how many customers there are any, and what the others wait for.
+    case parked([InHand<Command>], customers: Int, BarrierProgress)
     /// A job other than a batch failed on a session that can still be used.
     case jobFailed(String)
 
@@ -43,7 +45,8 @@ enum LaneEvent<Command: Sendable, Message: Sendable>: Sendable {
 
     case consumerOpened(Int)
     case arrived(consumer: Int, [InHand<Command>])
-    case consumerEnded(Int, reason: String)
+    /// `connectionIsLost`: whether the broker or the network ended it, and not what is the matter with its queue.
+    case consumerEnded(Int, reason: String, connectionIsLost: Bool = false)
 
     // Publishing.
 
@@ -89,8 +92,10 @@ enum LaneAction<Command: Sendable, Message: Sendable>: Sendable {
     /// Forgets what was published from quarantine, then reads what has been released.
     case checkQuarantine(partitions: [Int], published: [QuarantinePosition])
 
-    /// Reads the parked commands of the partitions' customers that may go on.
+    /// Reads the parked commands of the partitions that may be applied.
     case readParked(partitions: [Int])
+    /// Notes that the broker was away, since then at the latest.
+    case fence(since: Duration)
 
     // Consumers.
 
@@ -101,8 +106,8 @@ enum LaneAction<Command: Sendable, Message: Sendable>: Sendable {
     /// Has the broker put a delivery aside.
     case reject(Place)
     case endConsumer(Int)
-    /// Sends a marker through its partition's queue.
-    case send(PartitionMarker)
+    /// Sends markers, each through its partition's queue.
+    case send([PartitionMarker])
 
     case publish([Outgoing<Message>])
 

@@ -66,7 +66,7 @@ extension Lane {
             logger.error("the broker doesn't take a repeated outcome; dropped", metadata: ["error": "\(reason)"])
         case .held(let customer, let partition):
             logger.notice(
-                "commands wait for the customer's old partition",
+                "commands wait: earlier ones of the customer may be in another partition",
                 metadata: ["customer": "\(customer)", "partition": "\(partition)"])
         case .leftover(let partition, let events):
             logger.notice(

@@ -79,6 +79,7 @@ extension LaneStateMachine {
         // What is on its way is lost too, and says so.
         guard phase == .serving, publishing == nil, publisher.isConnected else { return }
         publisher.isConnected = false
+        brokerLost(at: now)
         publishingFailed(reason, at: now)
     }
 
@@ -167,8 +168,9 @@ extension LaneStateMachine {
         // In the next try only what is left: a queue that took its copy must not get another with each try.
         publications[0].messages.replaceSubrange(..<count, with: kept)
         switch failure {
-        case .lost(let reason):
+        case .lost(let reason, let brokerIsGone):
             publisher.isConnected = false
+            if brokerIsGone { brokerLost(at: now) }
             publishingFailed(reason, at: now)
         case .unpublishable(let reason, let connectionIsLost):
             // Sent one by one, the culprit shows itself. It is given up when it is refused again: the first channel may have

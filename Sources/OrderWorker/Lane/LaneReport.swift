@@ -59,7 +59,7 @@ extension LaneStateMachine {
             partitions: partitions.keys.sorted().compactMap { number in
                 partitions[number].map { report($0, number) }
             },
-            heldCustomers: parking.customers.count, quarantinedCustomers: quarantine.customers.count,
+            heldCustomers: parking.customers, quarantinedCustomers: quarantine.customers.count,
             inHand: pending.count + inFlight.count)
     }
 

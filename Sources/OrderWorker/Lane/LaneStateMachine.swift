@@ -62,6 +62,13 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
     private var rankKey: Int32 = 0
     private var nextLook = Duration.zero
     private var lastEvent = Duration.zero
+    private var eventBefore = Duration.zero
+    /// Until when the lane is known to have had the broker, where it may have been away since: to be noted before anything
+    /// more is taken from it.
+    var awaySince: Duration?
+    /// When the lane was seen to stand still last: the event before, and the first one after.
+    private var stood: (from: Duration, to: Duration)?
+    private var servedUntil: Duration?
     /// Why the lane serves nothing although it is connected.
     var misfit: String?
 
@@ -82,18 +89,23 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
     /// Takes an event and says what to do about it.
     mutating func handle(_ event: Event, at now: Duration) -> [Action] {
         actions = []
+        if now - lastEvent > limits.lookInterval * 4 { stood = (lastEvent, now) }
+        eventBefore = lastEvent
         lastEvent = now
         switch event {
         case .connected(let rankKey): connected(rankKey, at: now)
         case .connectFailed(let reason): disconnect(reason, at: now)
-        case .databaseLost(let reason): lose(reason, at: now)
+        case .databaseLost(let reason):
+            if phase == .serving { brokerLost(at: now) }
+            lose(reason, at: now)
         case .closed: closed(at: now)
         case .publisherConnected: publisherConnected(at: now)
         case .publisherFailed(let reason): publisherFailed(reason, at: now)
         case .publisherLost(let reason): publisherLost(reason, at: now)
         case .blocked(let reason): noteBlocked(reason, at: now)
         case .consumerOpened(let consumer): consumerOpened(consumer, at: now)
-        case .consumerEnded(let consumer, let reason): consumerEnded(consumer, reason, at: now)
+        case .consumerEnded(let consumer, let reason, let connectionIsLost):
+            consumerEnded(consumer, reason, connectionIsLost: connectionIsLost, at: now)
         case .arrived(let consumer, let items): arrived(items, from: consumer, at: now)
         case .published(let results, let failure): published(results, failure, at: now)
         case .stop: isStopping = true
@@ -136,7 +148,16 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
         self.rankKey = rankKey
         publisher = PublishingTrouble()
         nextLook = now
+        if let servedUntil { noteAway(since: servedUntil) }
     }
+
+    /// A connection to the broker is lost: it may have been away since the last moment at which the lane was there for sure.
+    mutating func brokerLost(at now: Duration) {
+        let stoodFrom = stood.flatMap { now - $0.to < .seconds(5) ? $0.from : nil }
+        noteAway(since: min(eventBefore, stoodFrom ?? eventBefore))
+    }
+
+    mutating func noteAway(since moment: Duration) { awaySince = min(awaySince ?? moment, moment) }
 
     private mutating func disconnect(_ reason: String, at now: Duration) {
         let delay = connecting.next(using: &random)
@@ -154,6 +175,8 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
     }
 
     private mutating func beginClosing(isFinal: Bool) {
+        servedUntil = awaySince ?? lastEvent
+        awaySince = nil
         phase = .closing(isFinal: isFinal)
         partitions = [:]
         pending = []
@@ -237,6 +260,9 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
             if published.isEmpty { begin(.releasing(closed), .release(closed)) } else { clear() }
         } else if !share.take.isEmpty, !isStopping {
             begin(.taking, .take(share.take))
+        } else if let since = awaySince, !isStopping {
+            awaySince = nil
+            begin(.fencing(since: since), .fence(since: since))
         } else if let next = parking.nextCheck, now >= next, parking.inHand == 0, !isStopping {
             parking.nextCheck = nil
             begin(.readingParked, .readParked(partitions: partitions.keys.sorted()))
@@ -325,8 +351,10 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
             break
         case (.releasedFromQuarantine(let messages, let quarantined), .checkingQuarantine):
             releasedFromQuarantine(messages, quarantined, at: now)
-        case (.parked(let items, let waiting), .readingParked):
-            readParked(items, waiting, at: now)
+        case (.parked(let items, let customers, let barrier), .readingParked):
+            readParked(items, customers: customers, barrier, at: now)
+        case (.fenced, .fencing):
+            parking.nextCheck = now
         case (.jobFailed(let reason), _):
             jobFailed(job, reason, at: now)
         default:
@@ -379,10 +407,10 @@ struct LaneLimits: Sendable, Hashable {
     var lookInterval = Duration.milliseconds(500)
     /// How long a published event may wait for a transaction that removes it from the outbox.
     var clearingDelay = Duration.milliseconds(50)
-    /// How long parked commands wait before it is looked whether their customers were handed over.
+    /// How long parked commands wait before it is looked whether they may go on.
     var parkedInterval = Duration.milliseconds(100)
-    /// After this another marker is sent to the old partition.
-    var markerInterval = Duration.seconds(10)
+    /// After this a marker is sent again, should it have got lost.
+    var markerInterval = Duration.seconds(2)
     var quarantineInterval = Duration.seconds(2)
     /// Messages that are sent to the broker before its confirms are waited for.
     var publishedAtOnce = 1000

@@ -29,7 +29,9 @@ struct InHand<Command: Sendable>: Sendable {
     /// How often it was delivered before.
     let deliveryCount: Int
     let command: Command
-    /// Whether it hands a customer over: then all events from before have to be published first.
+    /// Of a parked command: when it was published, as far as anybody knows.
+    var orderedAt: Timestamp?
+    /// Whether it is a marker: before that all earlier events have to be published.
     var isMarker = false
     /// Whether it goes into a batch of its own, because a batch that it was in was refused.
     var isSuspect = false
@@ -95,7 +97,8 @@ enum BatchRefusal: Sendable, Hashable {
 /// Why messages weren't published.
 enum PublishFailure: Sendable, Hashable {
     /// The connection is lost, and with it what became of those that weren't settled.
-    case lost(String)
+    /// `brokerIsGone`: whether the broker or the network ended it, rather than that a queue didn't answer in time.
+    case lost(String, brokerIsGone: Bool = true)
     /// The broker will never take one of them: it is too large, or can't be encoded.
     case unpublishable(String, connectionIsLost: Bool)
 }

@@ -62,8 +62,13 @@ extension Lane {
             return .releasedFromQuarantine(
                 events.map { Outgoing($0.entry, .quarantine($0.position)) }, quarantined: quarantined)
         case .readParked(let partitions):
-            let (commands, waiting) = try await store.parked(partitions: partitions, partitionCount: partitionCount)
-            return .parked(commands.map { item($0, $1, connections) }, waiting: waiting)
+            let view = try await store.parked(partitions: partitions)
+            return .parked(
+                view.commands.map { item($0, $1, connections) }, customers: view.customers, view.barrier)
+        case .fence(let since):
+            // A second early: the moment is that of this machine, and others may have noticed before.
+            try await store.fence(since: connections.clock.now.adding(since - uptime - .seconds(1)))
+            return .fenced
         default:
             return .jobFailed("no job of the database's")
         }
@@ -78,7 +83,7 @@ extension Lane {
             place: Place(
                 partition: parked.partition, consumer: Place.parking, tag: UInt64(clamping: position.position)),
             customer: parked.customer, weight: command.weight, bytes: parked.delivery.footprint, deliveryCount: 0,
-            command: command)
+            command: command, orderedAt: parked.orderedAt)
     }
 
     private func look(_ connections: LaneConnections) async throws -> LaneView {
@@ -86,6 +91,7 @@ extension Lane {
         let look = try await connections.ownership.look()
         connections.clock.note(time: look.time, asked: asked)
         partitionCount = look.partitions
+        if let failure = await publisher?.failure { feed.yield(.publisherLost("\(failure)")) }
         feed.yield(.blocked(await publisher?.blockedReason))
         return LaneView(ownership: look.ownership, partitions: look.partitions, undrained: look.undrained)
     }
@@ -95,11 +101,13 @@ extension Lane {
         _ items: [InHand<LaneCommand>], clearing: [OutboxPosition], _ connections: LaneConnections
     ) async throws(StoreError) -> Machine.Event {
         let started = ContinuousClock.now
+        let now = connections.clock.now
         var batch = Batch(entries: items.map(\.command))
         for (index, item) in items.enumerated() where item.place.isParked {
-            batch.parked[index] = ParkedPosition(partition: item.place.partition, position: Int64(item.place.tag))
+            batch.parked[index] = ParkedEntry(
+                position: ParkedPosition(partition: item.place.partition, position: Int64(item.place.tag)),
+                orderedAt: item.orderedAt ?? now)
         }
-        let now = connections.clock.now
         guard var catalog else { throw StoreError.notConnected }
         let decided: DecidedBatch
         (decided, catalog) = try await BatchTransaction(
@@ -111,9 +119,8 @@ extension Lane {
         }
         let positions = try await connections.store.commit(
             decided.changes, partitions: decided.partitions, moves: decided.moves, drained: decided.drained,
-            parking: decided.toPark,
-            unparked: decided.unparked, commands: decided.commands,
-            events: decided.events, published: clearing)
+            barriers: decided.barriers, parking: decided.toPark, unparked: decided.unparked,
+            commands: decided.commands, events: decided.events, published: clearing)
         for entry in decided.tally {
             LaneMetrics.command(entry)
             logger.debug("command", metadata: entry.metadata)
@@ -179,20 +186,35 @@ extension Lane {
         }
     }
 
-    /// Sends a marker. Should it not arrive, another follows.
-    func send(_ marker: PartitionMarker) async {
-        guard let publisher, let connections else { return }
+    /// Sends markers, on a connection of their own: a queue that doesn't answer must not keep events from being published.
+    /// Should one not arrive, another follows.
+    func send(_ markers: [PartitionMarker]) async {
+        guard let connections else { return }
+        let user = connections.admission.relay.ownUser
         do throws(AMQPError) {
-            let outcomes = try await publisher.publish([marker.message(user: connections.admission.relay.ownUser)])
-            if outcomes != [.confirmed] {
-                logger.warning(
-                    "a customer's old partition can't be asked to hand it over",
-                    metadata: ["partition": "\(marker.partition)", "outcome": "\(outcomes)"])
+            let outcomes = try await markerPublisher().publish(markers.map { $0.message(user: user) })
+            let missing = zip(markers, outcomes).filter { $1 != .confirmed }.map(\.0.partition)
+            if !missing.isEmpty {
+                logger.warning("a marker can't be sent", metadata: ["partitions": "\(missing)"])
             }
         } catch {
-            logger.warning("a customer's old partition can't be asked to hand it over", metadata: ["error": "\(error)"])
-            feed.yield(.publisherLost("\(error)"))
+            logger.warning(
+                "a marker can't be sent",
+                metadata: ["partitions": "\(markers.map(\.partition))", "error": "\(error)"])
         }
+    }
+
+    private func markerPublisher() async throws(AMQPError) -> PublisherConnection {
+        if let markerConnection {
+            if await markerConnection.failure == nil { return markerConnection }
+            await markerConnection.close()
+        }
+        let new = try await PublisherConnection.connect(
+            Self.named(configuration.amqp, "order-worker \(name) markers"), logger: logger)
+        let old = markerConnection
+        markerConnection = new
+        await old?.close()
+        return new
     }
 }
 
@@ -230,12 +252,17 @@ extension PublishResult {
     }
 }
 
+extension AMQPError {
+    /// Whether the broker or the network ended the connection, so that the broker may have begun anew since.
+    var tellsThatBrokerIsGone: Bool { code == .connectionClosed || code == .connectionFailed }
+}
+
 extension PublishFailure {
     init(_ error: AMQPError) {
         switch error.code {
         case .invalidArgument: self = .unpublishable("\(error)", connectionIsLost: false)
         case .preconditionFailed, .contentTooLarge: self = .unpublishable("\(error)", connectionIsLost: true)
-        default: self = .lost("\(error)")
+        default: self = .lost("\(error)", brokerIsGone: error.tellsThatBrokerIsGone)
         }
     }
 }

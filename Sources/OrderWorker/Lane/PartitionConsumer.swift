@@ -30,30 +30,36 @@ actor PartitionConsumer {
 
     /// Consumes until ``end()`` is called or the connection or the consumer is lost.
     ///
-    /// - Returns: why it ended.
+    /// - Parameter mayBegin: asked once the queue is being consumed, before anything of it is handed over: whether the broker
+    ///   is the one that the lane knows, and wasn't away meanwhile.
+    /// - Returns: why it ended, and whether the broker or the network ended its connection, whatever its queue does.
     func run(
         _ configuration: AMQP.ConnectionConfiguration, _ admission: Admission, _ clock: DatabaseClock,
-        report: @Sendable (LaneEvent<LaneCommand, OutgoingMessage>) -> Void
-    ) async -> String {
+        mayBegin: @Sendable () async -> Bool, report: @Sendable (LaneEvent<LaneCommand, OutgoingMessage>) -> Void
+    ) async -> (reason: String, connectionIsLost: Bool) {
         do {
             let connection = try await ConsumerConnection.connect(configuration, logger: logger)
             self.connection = connection
             if isEnded {
                 await connection.close()
-                return "it was ended"
+                return ("it was ended", false)
             }
             let queue = Topology.queue(partition: partition)
             try await connection.consume(queue: queue, consumerTag: queue, prefetch: UInt16(clamping: prefetch))
+            guard await mayBegin() else {
+                await connection.close()
+                return ("the broker was away meanwhile", false)
+            }
             report(.consumerOpened(number))
             for await _ in requests {
                 let items = try await receive(connection, admission, clock)
                 report(.arrived(consumer: number, items))
             }
             await connection.close()
-            return "it was ended"
+            return ("it was ended", false)
         } catch {
             await connection?.close()
-            return "\(error)"
+            return ("\(error)", (error as? AMQPError)?.tellsThatBrokerIsGone ?? false)
         }
     }
 

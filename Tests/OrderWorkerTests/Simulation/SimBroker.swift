@@ -37,10 +37,12 @@ final class SimBroker {
     static let prefetch = 16
 
     weak var world: SimWorld?
-    var partitions: Int
+    private(set) var partitions: Int
     /// Moves customers to other partitions, as a ring does that doesn't stand still.
-    var turn = 0
-    var hasMoved = false
+    private(set) var turn = 0
+    private var turns: Set<Int> = [0]
+    /// When the ring moved while the broker was away.
+    private(set) var movedAt: Timestamp?
     var isUp = true
     var unavailable: Set<Int> = []
     var blockedReason: String?
@@ -95,15 +97,18 @@ final class SimBroker {
     }
 
     func publish(_ marker: PartitionMarker) {
-        guard isUp, !unavailable.contains(marker.partition) else { return }
+        let partition = marker.partition
+        guard isUp, !unavailable.contains(partition) else { return }
         let kind: SimCommand.Kind
         switch marker.purpose {
-        case .handOver(_, let to): kind = .marker(to: to)
+        case .barrier(let number): kind = .barrier(number)
         case .drained: kind = .drained
         }
-        let customer = marker.customer ?? CustomerID(high: 0, low: 0)
-        queues[marker.partition].append(Entry(command: SimCommand(id: -1, customer: customer, number: 0, kind: kind)))
-        deliver(marker.partition)
+        let marker = SimCommand(
+            id: -1, customer: CustomerID(high: 0, low: 0), number: 0, publishedAt: Timestamp(microseconds: 0),
+            kind: kind)
+        queues[partition].append(Entry(command: marker))
+        deliver(partition)
     }
 
     // MARK: Consumers
@@ -193,14 +198,44 @@ final class SimBroker {
     func loseConnections(where isLost: (Consumer) -> Bool) {
         for consumer in consumers.flatMap({ $0 }) where isLost(consumer) {
             close(consumer)
-            consumer.lane.feed(.consumerEnded(consumer.number, reason: "the connection was lost"))
+            consumer.lane.feed(
+                .consumerEnded(consumer.number, reason: "the connection was lost", connectionIsLost: true))
         }
     }
 
-    func restart() {
+    func restart(turning: Bool) {
         isUp = false
+        if turning, let world {
+            turn(by: world.number(1...3))
+            movedAt = world.time
+        }
         loseConnections { _ in true }
         for lane in world?.lanes ?? [] { lane.isPublisherConnected = false }
+    }
+
+    func turn(by number: Int) {
+        turn = (turn + number) % partitions
+        turns.insert(turn)
+    }
+
+    /// How far the ring can be turned without any customer coming back to a partition.
+    var unusedTurn: Int? {
+        (1..<partitions).first { !turns.contains((turn + $0) % partitions) }
+    }
+
+    /// Everything that was delivered anywhere is seen by now.
+    func forgetTurns() { turns = [turn] }
+
+    /// The commands that lie in a partition's queue or are in some lane's hands.
+    func waiting(in partition: Int) -> [SimCommand] {
+        (queues[partition] + returns[partition] + consumers[partition].flatMap { $0.unacknowledged.map(\.entry) })
+            .map(\.command).filter { $0.id >= 0 }
+    }
+
+    /// Where partitions are added, every turn brings some customers back.
+    func grow(by number: Int) {
+        partitions += number
+        turns = Set(0..<partitions)
     }
 
     func makeUnavailable(_ partition: Int) {

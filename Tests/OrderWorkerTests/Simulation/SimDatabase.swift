@@ -38,7 +38,13 @@ final class SimDatabase {
         let position: UInt64
         let partition: Int
         let command: SimCommand
+        let orderedAt: Timestamp
+        var needs: Int64
     }
+
+    private var barrier: Int64 = 0
+    private var passed: [Int: Int64] = [:]
+    private var fences: [(fence: Fence, createdAt: Timestamp)] = []
 
     private(set) var parked: [Parked] = []
     private(set) var outbox: [Row] = []
@@ -84,21 +90,21 @@ final class SimDatabase {
     // MARK: Transactions
 
     func apply(
-        _ items: [InHand<SimCommand>], clearing: [OutboxPosition]
+        _ items: [InHand<SimCommand>], clearing: [OutboxPosition], now: Timestamp
     ) -> (outcomes: [BatchOutcome], messages: [Outgoing<SimEvent>]) {
+        let through = through
         var order = PartitionOrder(
             partitions: partitions.filter { entry in items.contains { $0.customer == entry.key } },
-            count: partitionCount, undrained: undrained,
-            parked: Dictionary(
-                parked.map { (ParkedWay(customer: $0.command.customer, partition: $0.partition), 1) },
-                uniquingKeysWith: +))
+            count: partitionCount, undrained: undrained, barrier: barrier,
+            fences: fences.map(\.fence).filter { $0.barrier > through },
+            parked: backlogs(of: Set(items.compactMap(\.customer)), through))
         var outcomes: [BatchOutcome] = []
         var messages: [Outgoing<SimEvent>] = []
         for item in items {
             let command = item.command
             let purpose: PartitionMarker.Purpose? =
                 switch command.kind {
-                case .marker(let to): .handOver(command.customer, to: to)
+                case .barrier(let number): .barrier(number)
                 case .drained: .drained
                 default: nil
                 }
@@ -107,9 +113,8 @@ final class SimDatabase {
                 outcomes.append(.applied)
                 continue
             }
-            let holder = order.take(command.customer, by: item.place.partition, isParked: item.place.isParked)
-            if let outcome = park(item, holder) {
-                outcomes.append(outcome)
+            if let holder = holder(of: item, &order, now) {
+                outcomes.append(.parked(by: holder))
                 continue
             }
             outcomes.append(.applied)
@@ -122,6 +127,13 @@ final class SimDatabase {
                 messages += record(command, item.place)
             }
         }
+        for move in order.moves {
+            for index in parked.indices
+            where parked[index].command.customer == move.customer && parked[index].partition != move.to {
+                parked[index].needs = barrier + 1
+            }
+        }
+        passed.merge(order.passed) { max($0, $1) }
         for (customer, partition) in order.partitions where applied[customer] != nil {
             partitions[customer] = partition
         }
@@ -131,37 +143,81 @@ final class SimDatabase {
     }
 
     /// Parks a command that has to wait; one that waits no more leaves.
-    private func park(_ item: InHand<SimCommand>, _ holder: Int?) -> BatchOutcome? {
-        guard let holder else {
-            if item.place.isParked { parked.removeAll { $0.position == item.place.tag } }
+    private func holder(of item: InHand<SimCommand>, _ order: inout PartitionOrder, _ now: Timestamp) -> Int? {
+        let customer = item.command.customer
+        if item.place.isParked {
+            let holder = order.takeParked(
+                customer, by: item.place.partition, orderedAt: item.orderedAt ?? Timestamp(microseconds: 0))
+            if holder == nil { parked.removeAll { $0.position == item.place.tag } }
+            return holder
+        }
+        guard let wait = order.take(customer, by: item.place.partition, at: item.command.publishedAt, now: now) else {
             return nil
         }
-        if !item.place.isParked {
-            lastPosition += 1
-            parked.append(
-                Parked(position: UInt64(lastPosition), partition: item.place.partition, command: item.command))
-        }
-        return .parked(by: holder)
+        lastPosition += 1
+        parked.append(
+            Parked(
+                position: UInt64(lastPosition), partition: item.place.partition, command: item.command,
+                orderedAt: wait.orderedAt, needs: wait.needs))
+        return wait.holder
     }
 
-    /// What waits in the partitions and may go on, and the customers that may not.
-    func parked(in partitions: [Int]) -> (ready: [Parked], waiting: [ParkedCustomer]) {
-        let rows = parked.filter { partitions.contains($0.partition) }
-        let ready = rows.filter { row in
-            let last = self.partitions[row.command.customer]
-            return last == nil || last == row.partition || last ?? 0 >= partitionCount
+    /// The barrier that has come out of every queue.
+    private var through: Int64 { (0..<partitionCount).map { passed[$0, default: 0] }.min() ?? 0 }
+
+    private func backlogs(of customers: Set<CustomerID>, _ through: Int64) -> [ParkedWay: ParkedBacklog] {
+        var backlogs: [ParkedWay: ParkedBacklog] = [:]
+        for row in parked where customers.contains(row.command.customer) {
+            let way = ParkedWay(customer: row.command.customer, partition: row.partition)
+            var backlog =
+                backlogs[way] ?? ParkedBacklog(count: 0, first: row.orderedAt, last: row.orderedAt, isFree: true)
+            backlog.count += 1
+            backlog.first = min(backlog.first, row.orderedAt)
+            backlog.last = max(backlog.last, row.orderedAt)
+            if row.needs > through { backlog.isFree = false }
+            backlogs[way] = backlog
         }
-        let others = rows.filter { row in !ready.contains { $0.position == row.position } }
+        return backlogs
+    }
+
+    /// What is parked in the partitions and may go on, of how many customers there is any, and what the others wait for.
+    func parked(in partitions: [Int]) -> (ready: [Parked], customers: Int, barrier: BarrierProgress) {
+        let own = parked.filter { partitions.contains($0.partition) }
+        let through = through
+        let needed = max(
+            own.map(\.needs).max() ?? 0, fences.map(\.fence.barrier).filter { $0 > through }.max() ?? 0)
+        let isNew = barrier < needed
+        if isNew { barrier += 1 }
+        let customers = Set(own.map(\.command.customer))
+        let backlogs = Dictionary(grouping: backlogs(of: customers, through)) { $0.key.customer }
+        let ready = own.lazy.filter { row in
+            backlogs[row.command.customer, default: []].allSatisfy { way, backlog in
+                way.partition == row.partition
+                    ? backlog.isFree : (row.orderedAt, row.partition) < (backlog.first, way.partition)
+            }
+        }
         return (
-            Array(ready.prefix(20)),
-            Set(
-                others.map { row in
-                    ParkedCustomer(
-                        customer: row.command.customer, partition: row.partition,
-                        last: self.partitions[row.command.customer] ?? 0)
-                }
-            ).sorted { ($0.customer, $0.partition) < ($1.customer, $1.partition) }
+            Array(ready.prefix(20)), customers.count,
+            BarrierProgress(
+                number: barrier, behind: (0..<partitionCount).filter { passed[$0, default: 0] < needed }, isNew: isNew)
         )
+    }
+
+    func fence(since: Timestamp, now: Timestamp) {
+        let second = Duration.seconds(1)
+        let isKnown = fences.contains {
+            $0.fence.since <= since.adding(second) && $0.createdAt >= since.adding(second)
+        }
+        if isKnown { return }
+        barrier += 1
+        fences.append((Fence(since: since, barrier: barrier), now))
+    }
+
+    func partition(of customer: CustomerID) -> Int? { partitions[customer] }
+
+    /// Whether it was noted that the broker was away at that time.
+    func knowsOfAbsence(at time: Timestamp) -> Bool {
+        fences.contains { $0.fence.since <= time && $0.createdAt >= time }
     }
 
     private func record(_ command: SimCommand, _ place: Place) -> [Outgoing<SimEvent>] {

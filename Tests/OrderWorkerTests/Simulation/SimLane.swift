@@ -56,7 +56,7 @@ final class SimLane {
                 items.map { tag, entry in
                     InHand(
                         place: Place(partition: consumer.partition, consumer: consumer.number, tag: tag),
-                        customer: entry.command.kind == .drained ? nil : entry.command.customer,
+                        customer: entry.command.id < 0 ? nil : entry.command.customer,
                         weight: 1 + entry.command.number % 5, bytes: 100,
                         deliveryCount: entry.count, command: entry.command, isMarker: entry.command.id < 0)
                 }))
@@ -92,7 +92,7 @@ final class SimLane {
             guard isFrozen else { return }
             for consumer in frozen {
                 world.broker.close(consumer)
-                feed(.consumerEnded(consumer.number, reason: "no heartbeat"))
+                feed(.consumerEnded(consumer.number, reason: "no heartbeat", connectionIsLost: true))
             }
         }
         world.after(duration) { [self] in
@@ -139,6 +139,11 @@ final class SimLane {
                 guard isAlive, session != nil, world.broker.open(consumer) else {
                     return feed(.consumerEnded(number, reason: "no queue"))
                 }
+                guard isPublisherConnected else {
+                    world.broker.close(consumer)
+                    feed(.publisherLost("the connection is lost"))
+                    return feed(.consumerEnded(number, reason: "the broker was away meanwhile"))
+                }
                 consumers[number] = consumer
                 feed(.consumerOpened(number))
             }
@@ -159,7 +164,7 @@ final class SimLane {
                 if let consumer = consumers.removeValue(forKey: number) { world.broker.close(consumer) }
                 feed(.consumerEnded(number, reason: "ended"))
             }
-        case .send(let marker): world.about(2) { world.broker.publish(marker) }
+        case .send(let markers): world.about(2) { for marker in markers { world.broker.publish(marker) } }
         case .publish(let messages): publish(messages)
         case .note(let note): world.note("lane \(number): \(note)")
         case .finish: disconnect()
@@ -183,6 +188,7 @@ final class SimLane {
         let database = world.database
         switch action {
         case .look:
+            if !isPublisherConnected { feed(.publisherLost("the connection is lost")) }
             feed(.blocked(world.broker.blockedReason))
             return .looked(database.view(session))
         case .take(let partitions): return .took(database.take(partitions, session))
@@ -202,13 +208,17 @@ final class SimLane {
             return .quarantined
         case .checkQuarantine: return .releasedFromQuarantine([], quarantined: database.quarantinedCustomers)
         case .readParked(let partitions):
-            let (ready, waiting) = database.parked(in: partitions)
+            let (ready, customers, barrier) = database.parked(in: partitions)
             return .parked(
                 ready.map { row in
                     InHand(
                         place: Place(partition: row.partition, consumer: Place.parking, tag: row.position),
-                        customer: row.command.customer, weight: 1, bytes: 100, deliveryCount: 0, command: row.command)
-                }, waiting: waiting)
+                        customer: row.command.customer, weight: 1, bytes: 100, deliveryCount: 0, command: row.command,
+                        orderedAt: row.orderedAt)
+                }, customers: customers, barrier)
+        case .fence(let since):
+            database.fence(since: world.timestamp(since - .seconds(1)), now: world.time)
+            return .fenced
         case .apply(let items, let clearing): return apply(items, clearing)
         default: return .jobFailed("no job")
         }
@@ -227,7 +237,7 @@ final class SimLane {
                 source: .deadLetter, message: letter)
             return .refused(.content, reason: "bad data", deadLetter: items.count == 1 ? [outgoing] : [])
         }
-        let (outcomes, messages) = database.apply(items, clearing: clearing)
+        let (outcomes, messages) = database.apply(items, clearing: clearing, now: world.time)
         world.note(
             "lane \(number) applies "
                 + zip(items, outcomes).map { "\($0.command.id)@\($0.place.partition) \($1)" }.joined(separator: ", "))
@@ -242,7 +252,7 @@ final class SimLane {
             }
             if world.broker.blockedReason != nil {
                 isPublisherConnected = false
-                return feed(.published([], .lost("blocked")))
+                return feed(.published([], .lost("blocked", brokerIsGone: false)))
             }
             var results: [PublishResult] = []
             for message in messages {

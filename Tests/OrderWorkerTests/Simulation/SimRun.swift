@@ -138,13 +138,20 @@ enum SimFault: CaseIterable {
         switch self {
         case .consumerLost: broker.loseConnections { _ in world.chance(30) }
         case .brokerRestart:
-            broker.restart()
+            // Somebody has to see that it was away, and what is unknown can't be told from what is late.
+            let isSeen = world.lanes.contains { $0.isAlive && $0.machine.phase == .serving && !$0.machine.isStopping }
+            broker.restart(
+                turning: isSeen && world.knowsOfMove && world.knowsAllCustomers && world.chance(70))
             world.after(duration) { broker.recover() }
         case .ringMoves:
-            // One move at a time: of two, neither broker nor worker could tell which command came first.
-            guard !broker.hasMoved, world.sent.allSatisfy({ database.applied[$0.customer] != nil }) else { return }
-            broker.hasMoved = true
-            broker.turn += world.number(1...3)
+            // Unnoticed it may move to where no customer was before, or where all that lies elsewhere has been seen.
+            guard world.knowsAllCustomers, world.knowsOfMove else { return }
+            if world.hasSeenAll {
+                broker.forgetTurns()
+                broker.turn(by: world.number(1...3))
+            } else if let turn = broker.unusedTurn {
+                broker.turn(by: turn)
+            }
         case .queueUnavailable:
             let partition = world.number(0...(broker.partitions - 1))
             broker.makeUnavailable(partition)
@@ -170,19 +177,23 @@ enum SimFault: CaseIterable {
             world.after(duration) { broker.blockedReason = nil }
         case .publisherLost: lane?.isPublisherConnected = false
         case .laneKilled:
+            guard world.knowsOfMove else { return }
             lane?.kill()
             world.after(duration) { world.startLane() }
         case .laneFrozen: lane?.freeze(for: world.chance(50) ? duration : duration + .seconds(25))
         case .laneStopped:
+            guard world.knowsOfMove else { return }
             lane?.stop()
             world.after(duration) { world.startLane() }
         case .laneStarted: if world.lanes.count < 10 { world.startLane() }
         case .partitionsAdded:
-            guard !broker.hasMoved else { return }
-            broker.hasMoved = true
+            // As the topology is applied: only once an earlier change is through.
+            guard database.undrained.isEmpty, database.parked.isEmpty, world.hasSeenAll, world.knowsOfMove,
+                broker.partitions < 32
+            else { return }
             let before = broker.partitions
             database.undrained = Set(0..<before)
-            broker.partitions += world.number(1...4)
+            broker.grow(by: world.number(1...4))
             database.partitionCount = broker.partitions
         }
     }

@@ -13,7 +13,7 @@ struct SimCommand: Sendable, Hashable {
         case poison
         /// The broker never takes its event.
         case oversized
-        case marker(to: Int)
+        case barrier(Int64)
         case drained
     }
 
@@ -22,6 +22,8 @@ struct SimCommand: Sendable, Hashable {
     let customer: CustomerID
     /// Counts the customer's commands.
     let number: Int
+    /// When the broker took it.
+    let publishedAt: Timestamp
     var kind = Kind.ordinary
 }
 
@@ -117,6 +119,13 @@ final class SimWorld {
         after(.microseconds(number(500...2000) * milliseconds), action)
     }
 
+    /// The time of day, as broker and database have it.
+    var time: Timestamp { timestamp(now) }
+
+    func timestamp(_ now: Duration) -> Timestamp {
+        Timestamp(microseconds: 1_790_000_000_000_000).adding(now)
+    }
+
     func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
 
     func chance(_ percent: Int) -> Bool { number(1...100) <= percent }
@@ -144,7 +153,8 @@ final class SimWorld {
 
     func send(_ customer: CustomerID, _ kind: SimCommand.Kind = .ordinary) {
         numbers[customer, default: 0] += 1
-        let command = SimCommand(id: sent.count, customer: customer, number: numbers[customer] ?? 0, kind: kind)
+        let command = SimCommand(
+            id: sent.count, customer: customer, number: numbers[customer] ?? 0, publishedAt: time, kind: kind)
         sent.append(command)
         broker.publish(command)
     }
@@ -155,7 +165,21 @@ final class SimWorld {
         broker.publish(sent[number(0...(sent.count - 1))])
     }
 
+    /// Whether every customer that has sent anything is known, so that its commands can't be taken for an unknown one's.
+    var knowsAllCustomers: Bool { sent.allSatisfy { database.applied[$0.customer] != nil } }
+
+    /// Whether commands lie nowhere but in their customer's last partition, or parked: then the ring may move to wherever.
+    var hasSeenAll: Bool {
+        (0..<broker.partitions).allSatisfy { partition in
+            broker.waiting(in: partition).allSatisfy { database.partition(of: $0.customer) == partition }
+        }
+    }
+
+    /// Whether the lanes know that the broker was away when its ring moved. A lane that only begins then wouldn't.
+    var knowsOfMove: Bool { broker.movedAt.map(database.knowsOfAbsence) ?? true }
+
     func startLane() {
+        guard knowsOfMove else { return after(.seconds(1)) { self.startLane() } }
         let lane = SimLane(self, number: lanes.count)
         lanes.append(lane)
         lane.start()
