@@ -48,7 +48,11 @@ def main() -> int:
                 if time.monotonic() > ends:
                     break
                 kind = failover.random.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
-                print(line(failover.inject(kind), began))
+                try:
+                    print(line(failover.inject(kind), began))
+                except BaseException:
+                    print(f"failed at: {kind}")
+                    raise
                 # It has been watched for two seconds already.
                 failover.pause(0, 1)
             result = failover.end()
@@ -64,7 +68,8 @@ def main() -> int:
         if failover:
             failover.close()
         cluster.close()
-    print(f"\n{cluster.reunited} times a broker had split off and was restarted")
+    print(f"\n{cluster.reunited} times a broker had split off and was restarted, "
+          f"{cluster.restarted} times all of them")
     print(f"{len(failover.injections)} faults, {commands} commands: lost {totals[0]}, doubled {totals[1]}, "
           f"customers out of order {totals[2]}")
     return 1 if any(totals) else 0

@@ -408,6 +408,8 @@ class Cluster(DatabasePair):
         self.brokers = [Broker(self, number, self.ports[3 * number : 3 * number + 3]) for number in (1, 2, 3)]
         # How often a broker had to be restarted because it had split off.
         self.reunited = 0
+        # How often all three had to be, as they didn't become one cluster by themselves.
+        self.restarted = 0
 
         def url(user: str) -> str:
             return ",".join(broker.url(user) for broker in self.brokers)
@@ -454,8 +456,27 @@ class Cluster(DatabasePair):
         path.write_text(json.dumps(content))
 
     def wait_until_whole(self) -> None:
-        wait_for(lambda: self.is_united, "the three brokers are one cluster")
+        for _ in range(2):
+            try:
+                wait_for(lambda: self.is_united, self.brokers_state)
+                break
+            except RuntimeError:
+                # As an operator would in the end.
+                for broker in self.brokers:
+                    broker.kill()
+                for broker in self.brokers:
+                    broker.start()
+                self.restarted += 1
+        wait_for(lambda: self.is_united, self.brokers_state)
         super().wait_until_whole()
+
+    def brokers_state(self) -> str:
+        states = [f"{broker.name} {'listens' if broker.listens else 'does not listen'}" for broker in self.brokers]
+        try:
+            nodes = self.management("GET", "nodes?columns=name,running,partitions")
+        except OSError as error:
+            nodes = repr(error)
+        return f"the three brokers are one cluster: {', '.join(states)}; {nodes}"
 
     @property
     def is_united(self) -> bool:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 import psycopg2
@@ -195,7 +195,9 @@ class Failover:
         if self.stage:
             self.listener.__exit__()
             stage, self.stage = self.stage, None
-            stage.close()
+            # Servers that don't answer any more go away with what is on them.
+            with suppress(OSError):
+                stage.close()
 
     def inject(self, name: str) -> Injection:
         """One fault, until everything is whole again and at full speed, and has been so for two seconds."""
