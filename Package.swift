@@ -57,6 +57,7 @@ let package = Package(
                 .embedInCode("Migrations/m11_lanes.sql"),
                 .embedInCode("Migrations/m12_set_guards.sql"),
                 .embedInCode("Migrations/m13_barriers.sql"),
+                .embedInCode("Migrations/m14_audits.sql"),
             ],
             swiftSettings: settings),
         .target(

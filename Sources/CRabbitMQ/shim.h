@@ -17,11 +17,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 // Swift calls no variadic function.
 static inline amqp_rpc_reply_t crabbitmq_login_plain(
@@ -93,6 +96,25 @@ static inline void crabbitmq_tls_forget(amqp_socket_t *socket) {
 static inline const char *crabbitmq_tls_reason(void) {
     unsigned long error = ERR_peek_last_error();
     return error ? ERR_reason_error_string(error) : NULL;
+}
+
+// When the first of the certificates in a file expires, in seconds since 1970. Returns 0, or -1 where there is none.
+static inline int crabbitmq_certificate_expiry(const char *path, int64_t *expiry) {
+    BIO *file = BIO_new_file(path, "r");
+    int found = -1;
+    X509 *certificate;
+    while (file && (certificate = PEM_read_bio_X509(file, NULL, NULL, NULL))) {
+        struct tm time;
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1) {
+            int64_t end = (int64_t)timegm(&time);
+            if (found != 0 || end < *expiry) *expiry = end;
+            found = 0;
+        }
+        X509_free(certificate);
+    }
+    if (file) BIO_free(file);
+    ERR_clear_error();
+    return found;
 }
 
 // Sets the size of the kernel's send buffer and how long it may hold what the broker doesn't take before the kernel gives

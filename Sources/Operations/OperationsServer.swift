@@ -19,6 +19,9 @@ public struct OperationsServer: Service {
     private let pages: Pages
     private let limits: ClientLimits
 
+    /// The metrics that the server itself keeps.
+    public static let metricDefinitions = [Pages.ready]
+
     /// - Parameters:
     ///   - host: an IP address, or `localhost`.
     ///   - port: 0…65535; 0 to have a free one picked and logged.

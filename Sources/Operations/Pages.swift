@@ -1,5 +1,6 @@
 // The operator's pages.
 
+internal import CoreMetrics
 internal import NIOHTTP1
 
 /// What a request is answered with.
@@ -17,6 +18,8 @@ struct Page: Sendable, Hashable {
 /// All pages. They are the same to everyone and show no secret.
 struct Pages: Sendable {
     static let methods: [HTTPMethod] = [.GET, .HEAD]
+    static let ready = MetricDefinition(
+        "order_worker_ready", .gauge, "1 while the worker is ready, as /readyz says.")
 
     let metrics: PrometheusMetrics
     let readiness: @Sendable () -> Readiness
@@ -28,11 +31,19 @@ struct Pages: Sendable {
         guard Self.methods.contains(method) else { return .status(.methodNotAllowed) }
         switch path {
         case "/readyz": return readinessPage()
-        case "/metrics": return Page(type: "text/plain; version=0.0.4; charset=utf-8", body: metrics.rendered())
+        case "/metrics": return metricsPage()
         default:
             return readiness().isAlive
                 ? Page(body: "ok\n") : Page(status: .serviceUnavailable, body: "nothing moves any more\n")
         }
+    }
+
+    /// What the scrape itself makes: whether the process is ready by the same answer as `/readyz`, and the system's figures.
+    private func metricsPage() -> Page {
+        let readiness = readiness()
+        metrics.makeMeter(label: Self.ready.name, dimensions: []).set(readiness.isReady ? 1.0 : 0.0)
+        return Page(
+            type: "text/plain; version=0.0.4; charset=utf-8", body: metrics.rendered() + ProcessMetrics.rendered())
     }
 
     private func readinessPage() -> Page {

@@ -1,4 +1,9 @@
 // A metrics factory whose metrics are read by Prometheus.
+//
+// Written here and not taken from swift-prometheus, because three things are wanted that version 2 doesn't do: a fixed list
+// of what there is, shown with HELP and TYPE before anything has happened, so that an alert never names a metric that isn't
+// there yet; a bound on a metric's series, so that no label can grow without end; and buckets for each histogram beside its
+// name. What is left is two hundred lines, which everything else sees through swift-metrics alone.
 
 public import CoreMetrics
 internal import Synchronization
@@ -6,9 +11,9 @@ internal import Synchronization
 /// Keeps the process's metrics and writes them in Prometheus' text format, version 0.0.4.
 ///
 /// Counters are counters, gauges and meters gauges. Timers are histograms in seconds, recorders histograms; their buckets
-/// are fixed. A metric is identified by its label and dimensions: asking for it again gives the same one. Characters that
-/// Prometheus doesn't allow in a name become underscores. A label that was used for one type of metric can't be used for
-/// another: the later ones aren't shown.
+/// are those of their definition. A metric is identified by its label and dimensions: asking for it again gives the same
+/// one. Characters that Prometheus doesn't allow in a name become underscores. A label that was used for one type of metric
+/// can't be used for another, and a metric has no more than ``seriesLimit`` series: what is beyond that isn't shown.
 public final class PrometheusMetrics: MetricsFactory {
     /// The upper bounds of a timer's buckets, in seconds.
     public static let timerBuckets: [Double] = [
@@ -19,17 +24,21 @@ public final class PrometheusMetrics: MetricsFactory {
         1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000,
     ]
 
+    /// How many combinations of labels a metric may have.
+    public static let seriesLimit = 5000
+
     private struct Family {
         let type: SampleType
         var members: [[MetricLabel]: any Sampled] = [:]
     }
 
-    private let help: [String: String]
-    private let families = Mutex<[String: Family]>([:])
+    private let definitions: [String: MetricDefinition]
+    private let families: Mutex<[String: Family]>
 
-    /// - Parameter help: what metrics mean, by name; shown as `# HELP`.
-    public init(help: [String: String] = [:]) {
-        self.help = help
+    /// - Parameter definitions: what metrics there are. They are shown with `# HELP` and `# TYPE` from the start.
+    public init(_ definitions: [MetricDefinition] = []) {
+        self.definitions = Dictionary(definitions.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        families = Mutex(self.definitions.mapValues { Family(type: $0.type.sampleType) })
     }
 
     // MARK: The factory
@@ -52,14 +61,16 @@ public final class PrometheusMetrics: MetricsFactory {
         label: String, dimensions: [(String, String)], aggregate: Bool
     ) -> any RecorderHandler {
         if aggregate {
-            member(label, dimensions, .histogram) { Histogram(bounds: Self.recorderBuckets) }
+            member(label, dimensions, .histogram) {
+                Histogram(bounds: definitions[label]?.buckets ?? Self.recorderBuckets)
+            }
         } else {
             member(label, dimensions, .gauge) { Level() }
         }
     }
 
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
-        member(label, dimensions, .histogram) { Histogram(bounds: Self.timerBuckets) }
+        member(label, dimensions, .histogram) { Histogram(bounds: definitions[label]?.buckets ?? Self.timerBuckets) }
     }
 
     // A metric outlives the handles to it, as Prometheus wants counters that don't start over.
@@ -79,7 +90,7 @@ public final class PrometheusMetrics: MetricsFactory {
             var family = families[name] ?? Family(type: type)
             if let metric = family.members[labels] as? Metric { return metric }
             let metric = make()
-            if family.type == type && family.members[labels] == nil {
+            if family.type == type && family.members[labels] == nil && family.members.count < Self.seriesLimit {
                 family.members[labels] = metric
                 families[name] = family
             }
@@ -94,7 +105,7 @@ public final class PrometheusMetrics: MetricsFactory {
         let families = self.families.withLock { $0 }
         var text = MetricText()
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
-            text.begin(name, family.type, help: help[name])
+            text.begin(name, family.type, help: definitions[name]?.help)
             for (labels, metric) in family.members.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
                 metric.write(name, labels, to: &text)
             }

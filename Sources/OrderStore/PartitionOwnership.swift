@@ -37,7 +37,7 @@ public struct LaneLook: Sendable, Hashable {
 /// mode would break it.
 public struct PartitionOwnership: Sendable {
     private static let laneClass: Int32 = 0x6f77_6c6e  // "owln"
-    private static let partitionClass: Int32 = 0x6f77_7074  // "owpt"
+    static let partitionClass: Int32 = 0x6f77_7074  // "owpt"
 
     private let connection: Connection
 

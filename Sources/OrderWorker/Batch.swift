@@ -60,6 +60,8 @@ struct DecidedBatch: Sendable {
     /// What is published besides the outbox, because nothing was committed for it: repeated outcomes, refusals of reused
     /// ids, deferred messages, dead letters. With the entry that it belongs to.
     var besides: [(entry: Int, message: OutgoingMessage)] = []
+    /// How many commands were put aside for a while.
+    var deferred = 0
     /// Outcomes for those who asked for them.
     var replies: [Reply] = []
     var tally: [BatchTally] = []
@@ -126,6 +128,7 @@ struct Batch: Sendable {
         var repeated: [(entry: Int, command: ReceivedCommand, key: InboxKey)] = []
         var outcomes: [BatchOutcome] = []
         var besides: [(entry: Int, message: OutgoingMessage)] = []
+        var deferred = 0
         var replies: [Reply] = []
         var toPark: [ParkedCommand] = []
         var unparked: [ParkedPosition] = []
@@ -159,6 +162,7 @@ struct Batch: Sendable {
                         key: command.decoded.key, publisher: publisher,
                         effectiveAt: admission.effectiveTime(of: command, now: now), command: command.decoded.command)
                     if admission.mayDefer(command), work.waitsForCustomer(envelope) {
+                        deferred += 1
                         besides.append(
                             (index, admission.relay.deferred(command.delivery, attempts: command.attempts + 1)))
                     } else if let partner = work.unusablePartner(for: envelope) {
@@ -181,6 +185,7 @@ struct Batch: Sendable {
         let events = Dictionary(
             changes.events.map { ($0.id, StoredEvent($0)) }, uniquingKeysWith: { first, _ in first })
         var decided = DecidedBatch(changes: changes, outcomes: outcomes, besides: besides, replies: replies)
+        decided.deferred = deferred
         decided.partitions = order.partitions
         decided.moves = order.moves
         decided.drained = order.drained

@@ -25,7 +25,9 @@ struct BatchTransaction: Sendable {
         var needed = MissingState()
         while true {
             let request = batch.request(admission, catalog: catalog, dueBy: horizon)
+            let loading = ContinuousClock.now
             let loaded = try await store.begin(request, with: needed)
+            LaneMetrics.stage(.load, since: loading)
             if loaded.catalogVersion != catalog.version {
                 try await store.rollback()
                 do {
@@ -36,8 +38,10 @@ struct BatchTransaction: Sendable {
                 }
                 continue
             }
+            let deciding = ContinuousClock.now
             let decided = batch.decide(
                 loaded, admission, catalog: catalog, now: now, partitionCount: partitionCount, identifiers: identifiers)
+            LaneMetrics.stage(.decide, since: deciding)
             let missing = decided.changes.missing
             if missing.isEmpty { return (decided, catalog) }
             // An invoice is opened and closed within the batch, as when renewals catch up over a month's end: the series

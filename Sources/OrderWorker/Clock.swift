@@ -54,24 +54,31 @@ public struct Clock: Sendable {
                     .run(keepInbox)
             }
             tasks.addTask { await task("sending unrouted commands on", quick).run(sendUnroutedOn) }
+            // Figures that can't be read are no reason to serve nobody: they have a board of their own.
+            tasks.addTask { await task("reading the database's figures", quick, ClockBoard()).run(readDatabaseFigures) }
+            tasks.addTask { await task("reading the broker's figures", quick, ClockBoard()).run(readBrokerFigures) }
         }
     }
 
-    private func task(_ name: String, _ backoff: Backoff) -> ClockTask {
-        ClockTask(name: name, backoff: backoff, board: board, logger: logger)
+    private func task(_ name: String, _ backoff: Backoff, _ board: ClockBoard? = nil) -> ClockTask {
+        ClockTask(name: name, backoff: backoff, board: board ?? self.board, logger: logger)
     }
 
     // MARK: Election
 
     /// Holds the lock of the elected clock where it can be had, and compares this machine's clock with the database's.
     private func elect(_ succeeded: () -> Void) async throws {
-        defer { board.update { $0.isElected = false } }
+        defer {
+            board.update { $0.isElected = false }
+            ClockMetrics.elected(false)
+        }
         try await withDatabase("clock election") { connection in
             let due = DueCustomers(connection: connection)
             var warned = false
             while !Task.isCancelled {
                 let isElected = try await due.elect()
                 board.update { $0.isElected = isElected }
+                ClockMetrics.elected(isElected)
                 let skew = try await ClockSkew.measure(on: connection)
                 board.update { $0.skew = skew }
                 ClockMetrics.skew(skew)

@@ -19,6 +19,7 @@ extension Clock {
                 while !Task.isCancelled, board.status.isElected {
                     try await pass(due, CatalogStore(connection: connection), publisher, &memory)
                     succeeded()
+                    ClockMetrics.ticked()
                     try await Task.sleep(for: interval)
                 }
             }

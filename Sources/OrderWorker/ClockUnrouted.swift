@@ -29,7 +29,6 @@ extension Clock {
         else {
             return
         }
-        ClockMetrics.unrouted(depth.messages)
         if depth.messages == 0 { return }
         for partition in 0..<partitions {
             let queue = Topology.queue(partition: partition)

@@ -29,6 +29,7 @@ public struct Worker: Service {
     /// - Throws: what no waiting can mend: a database schema that this version can't work with, or
     ///   credentials that are refused at the start.
     public func run() async throws {
+        LaneMetrics.prepare()
         let lanes = (0..<configuration.lanes).map { index in
             Lane(index: index, name: "lane-\(index)", configuration, status: board, logger: logger)
         }

@@ -27,6 +27,11 @@ public struct ConnectionConfiguration: Sendable {
     /// How host names are looked up.
     var lookUp = HostAddresses.systemLookUp
 
+    /// The file of the client's certificate, where there is one.
+    public var certificateFile: String? { effective["sslcert"].flatMap { $0.isEmpty ? nil : $0 } }
+    /// The file of the authorities that may sign the server's certificate, where one is named.
+    public var authorityFile: String? { effective["sslrootcert"].flatMap { ["", "system"].contains($0) ? nil : $0 } }
+
     /// Reads a libpq connection string.
     ///
     /// - Parameter url: a URI (`postgresql://user:password@host1:5432,host2:5432/name?target_session_attrs=read-write`)

@@ -12,7 +12,8 @@ struct AuditCommand: AsyncParsableCommand {
         commandName: "audit",
         abstract: "Check every invariant over the whole database: a line each, with the ids of what breaks it.",
         discussion: """
-            Reads one snapshot and changes nothing: workers may go on meanwhile. Exit status 1 if anything breaks an \
+            Reads one snapshot and changes nothing but to note when it ran and what it found: workers may go on meanwhile. \
+            Exit status 1 if anything breaks an \
             invariant. With --json it prints one object: isSound, and checks with name, invariant, breaches (how many \
             there are), offender (what one is called) and examples (customerId, id).
 
@@ -48,6 +49,7 @@ struct AuditCommand: AsyncParsableCommand {
                     if !json { Console.print(Self.text(finding)) }
                 }
             }
+            await Self.note(findings, on: connection)
             guard replay else { return (findings, nil as ReplayResult?) }
             let replayed = try await Replay(connection: connection).run(limit: limit) { customers in
                 Console.progress("replaying, \(customers) customers")
@@ -59,6 +61,16 @@ struct AuditCommand: AsyncParsableCommand {
         let isSound = findings.allSatisfy { $0.breaches == 0 } && replayed?.differenceCount ?? 0 == 0
         if json { Console.printBytes(Self.json(findings, replayed, isSound: isSound) + [UInt8(ascii: "\n")]) }
         if !isSound { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+
+    /// For those who watch from outside. Who may only read can audit all the same.
+    private static func note(_ findings: [AuditFinding], on connection: Connection) async {
+        do {
+            try await AuditRecord.add(findings, on: connection)
+        } catch {
+            Logger(label: "audit").warning(
+                "the result isn't noted for metrics and doctor", metadata: ["error": "\(error)"])
+        }
     }
 
     private static func text(_ replayed: ReplayResult) -> String {

@@ -10,6 +10,8 @@ struct DatabaseExamination {
     let settings: Settings
     /// The oldest server that the program is tested with, as libpq gives versions.
     private static let oldestServer = 150_000
+    /// A day, and an hour for the audit itself.
+    private static let auditInterval = Duration.seconds(25 * 3600)
 
     func run(_ examination: inout Examination) async {
         let configuration: PostgreSQL.ConnectionConfiguration
@@ -57,6 +59,7 @@ struct DatabaseExamination {
             try await examineCatalog(connection, &examination)
             try await examineTime(connection, &examination)
             try await examineDue(connection, &examination)
+            try await examineAudit(connection, &examination)
         } catch {
             examination.note("schema", error)
         }
@@ -100,6 +103,27 @@ struct DatabaseExamination {
             .wrong(
                 "something of \(count) customers has been due for more than ten minutes, the first since \(first.since)",
                 mend: "start a worker, or see in the workers' log why none settles it"))
+    }
+
+    /// Whether somebody has made sure of late that the books add up.
+    private func examineAudit(_ connection: Connection, _ examination: inout Examination) async throws {
+        guard let audit = try await AuditRecord.last(on: connection) else {
+            return examination.note("audit", .remark("there was none yet (order-worker audit, once a day)"))
+        }
+        let since = "the last one, at \(audit.finishedAt),"
+        if audit.violations > 0 {
+            examination.note(
+                "audit",
+                .wrong(
+                    "\(since) found \(audit.violations) rows that break \(audit.broken.joined(separator: ", "))",
+                    mend: "order-worker audit names them"))
+        } else if audit.age > Self.auditInterval {
+            examination.note(
+                "audit",
+                .wrong("\(since) was more than 25 hours ago", mend: "run order-worker audit, once a day"))
+        } else {
+            examination.note("audit", .fine("\(since) found the books sound"))
+        }
     }
 
     private func examineTime(_ connection: Connection, _ examination: inout Examination) async throws {

@@ -40,11 +40,13 @@ struct RunCommand: AsyncParsableCommand {
         }
         // A reader that hangs up must not end the worker.
         signal(SIGPIPE, SIG_IGN)
-        let metrics = PrometheusMetrics(help: MetricHelp.texts)
+        let metrics = PrometheusMetrics(ProgramMetrics.definitions)
         MetricsSystem.bootstrap(metrics)
+        ProgramMetrics.noteBuild()
         let logger = Logger(label: "order-worker")
         let drainTimeout = try settings.duration(.drainTimeout)
         let worker = Worker(try settings.worker(), logger: logger)
+        let certificates = try settings.certificateFiles()
         let server = OperationsServer(
             host: try settings.text(.httpHost), port: try settings.integer(.httpPort), metrics: metrics,
             logger: Logger(label: "http")
@@ -68,6 +70,7 @@ struct RunCommand: AsyncParsableCommand {
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await Self.obey(signals, group, within: drainTimeout + .seconds(10), logger: logger) }
+                tasks.addTask { await ProgramMetrics.watchCertificates(certificates) }
                 try await group.run()
                 tasks.cancelAll()
             }

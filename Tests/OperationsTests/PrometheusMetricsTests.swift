@@ -6,10 +6,11 @@ import Testing
 
 @Suite("Metrics")
 struct PrometheusMetricsTests {
-    private let metrics = PrometheusMetrics(help: ["a_total": "What \\ it\nmeans."])
+    private let metrics = PrometheusMetrics()
 
     @Test("A counter counts, by its dimensions, with help and type above")
     func counter() {
+        let metrics = PrometheusMetrics([MetricDefinition("a_total", .counter, "What \\ it\nmeans.")])
         metrics.makeCounter(label: "a_total", dimensions: [("kind", "x")]).increment(by: 2)
         metrics.makeCounter(label: "a_total", dimensions: [("kind", "x")]).increment(by: 3)
         metrics.makeCounter(label: "a_total", dimensions: []).increment(by: 1)
@@ -69,6 +70,25 @@ struct PrometheusMetricsTests {
         metrics.makeCounter(label: "x", dimensions: []).increment(by: 1)
         metrics.makeMeter(label: "x", dimensions: [("a", "b")]).set(5.0)
         #expect(metrics.rendered() == "# TYPE x counter\nx 1\n")
+    }
+
+    @Test("What is defined is shown with help and type before anything has happened")
+    func definitions() {
+        let metrics = PrometheusMetrics([MetricDefinition("h", .histogram, "Sizes.", buckets: [1, 2])])
+        #expect(metrics.rendered() == "# HELP h Sizes.\n# TYPE h histogram\n")
+        metrics.makeRecorder(label: "h", dimensions: [], aggregate: true).record(2.0)
+        #expect(
+            metrics.rendered().hasSuffix(
+                "h_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\nh_count 1\n"))
+    }
+
+    @Test("No label can make a metric grow without end")
+    func seriesLimit() {
+        for index in 0..<(PrometheusMetrics.seriesLimit + 10) {
+            metrics.makeCounter(label: "n", dimensions: [("k", "\(index)")]).increment(by: 1)
+        }
+        let shown = metrics.rendered().split(separator: "\n").count { $0.hasPrefix("n{") }
+        #expect(shown == PrometheusMetrics.seriesLimit)
     }
 
     @Test("Nothing is lost when many tasks count at once")

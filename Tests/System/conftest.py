@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import subprocess
 
 import pytest
 
@@ -57,6 +59,37 @@ def customers(stage, publisher):
     wait_until(lambda: answered(stage, made) == len(made), 30, "the customers are made")
     assert len(set(partitions_of(stage).values())) == PARTITIONS
     return [command.customer for command in made]
+
+
+CLOCK_AHEAD = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/time.h>
+#include <time.h>
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(clock, time);
+    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) time->tv_sec += SECONDS;
+    return result;
+}
+"""
+
+
+@pytest.fixture
+def clock_ahead(stage):
+    """Makes a library that sets a process's clock ahead."""
+    compiler = shutil.which("cc") or shutil.which("clang")
+    assert compiler, "a C compiler is needed"
+
+    def make(seconds: int) -> str:
+        library = stage.folder / f"ahead-{seconds}.so"
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", f"-DSECONDS={seconds}", "-x", "c", "-", "-o", str(library), "-ldl"],
+            input=CLOCK_AHEAD, text=True, check=True,
+        )
+        return str(library)
+
+    return make
 
 
 @pytest.fixture(scope="module")

@@ -193,6 +193,7 @@ class Stage:
         self.consumer_url = with_path(servers.urls["CONSUMER_AMQP_URL"], self.name)
         self.admin_url = with_path(servers.urls["ADMIN_AMQP_URL"], self.name)
         self.database_url = with_path(servers.urls["DATABASE_URL"], self.name)
+        self.database_admin_url = with_path(servers.urls["ADMIN_DATABASE_URL"], self.name)
 
     def set_up(self) -> "Stage":
         self.command_line("migrate")

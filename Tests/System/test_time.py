@@ -1,7 +1,5 @@
 """Time is the database's; and what keeps time in order stops nothing else when it fails."""
 
-import shutil
-import subprocess
 import time
 from contextlib import closing
 from datetime import timedelta
@@ -142,37 +140,6 @@ def test_seen_6_months_that_cannot_be_made_stop_no_settlement_and_are_told(stage
     # Orders flow all the same.
     publisher.command(order(customer, subscription({"ov-ssl": 1}, "P1Y")))
     listener.event("subscription.ordered", customer)
-
-
-CLOCK_AHEAD = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <sys/time.h>
-#include <time.h>
-int clock_gettime(clockid_t clock, struct timespec *time) {
-    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-    int result = real(clock, time);
-    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) time->tv_sec += SECONDS;
-    return result;
-}
-"""
-
-
-@pytest.fixture
-def clock_ahead(stage):
-    """Makes a library that sets a process's clock ahead."""
-    compiler = shutil.which("cc") or shutil.which("clang")
-    assert compiler, "a C compiler is needed"
-
-    def make(seconds: int) -> str:
-        library = stage.folder / f"ahead-{seconds}.so"
-        subprocess.run(
-            [compiler, "-shared", "-fPIC", f"-DSECONDS={seconds}", "-x", "c", "-", "-o", str(library), "-ldl"],
-            input=CLOCK_AHEAD, text=True, check=True,
-        )
-        return str(library)
-
-    return make
 
 
 def test_seen_10_a_worker_whose_clock_is_40_days_ahead_closes_nothing_and_says_so(

@@ -29,7 +29,7 @@ actor Lane {
     var connections: LaneConnections?
     var publisher: PublisherConnection?
     var markerConnection: PublisherConnection?
-    var catalog: Catalog? { didSet { if let catalog { status.note(catalog) } } }
+    var catalog: Catalog? { didSet { if let catalog { note(catalog) } } }
     /// How many partitions there are, as the topology was applied.
     var partitionCount: Int?
     var consumers: [Int: PartitionConsumer] = [:]
@@ -108,6 +108,11 @@ actor Lane {
         if let failure { throw failure }
     }
 
+    private func note(_ catalog: Catalog) {
+        status.note(catalog)
+        LaneMetrics.catalog(catalog)
+    }
+
     var uptime: Duration { began.duration(to: .now) }
 
     /// Ticks when the machine wants it.
@@ -129,12 +134,15 @@ actor Lane {
         status.noteStep(lane: index)
         let report = machine.report
         guard report != lastReport else { return }
+        let before = lastReport?.partitions ?? []
         lastReport = report
         let beganAt = beganAt
-        status.update(lane: index, report) { time in
+        let date = { (time: Duration) in
             beganAt.addingTimeInterval(Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18)
         }
+        status.update(lane: index, report, date: date)
         LaneMetrics.report(report, lane: name)
+        PartitionMetrics.report(report.partitions, before: before, lane: name, date: date)
     }
 
     // MARK: Performing
@@ -218,7 +226,7 @@ actor Lane {
                 failure = error
                 feed.yield(.stop)
             } else {
-                LaneMetrics.laneRestarted(name)
+                LaneMetrics.reconnects(after: error)
             }
             feed.yield(.connectFailed("\(error)"))
         }
@@ -245,6 +253,7 @@ actor Lane {
                 Self.named(configuration.amqp, "order-worker \(name)"), logger: logger)
             feed.yield(.publisherConnected)
         } catch {
+            LaneMetrics.reconnects(after: error)
             feed.yield(.publisherFailed("\(error)"))
         }
     }

@@ -23,9 +23,11 @@ extension Lane {
                 LaneMetrics.databaseRefused(error.cause?.sqlState)
                 feed.yield(await refused(action, refusal, error, connections))
             } else {
+                LaneMetrics.reconnects(after: error)
                 feed.yield(.databaseLost("\(error)"))
             }
         } catch {
+            LaneMetrics.reconnects(after: error)
             feed.yield(.databaseLost("\(error)"))
         }
     }
@@ -92,7 +94,9 @@ extension Lane {
         connections.clock.note(time: look.time, asked: asked)
         partitionCount = look.partitions
         if let failure = await publisher?.failure { feed.yield(.publisherLost("\(failure)")) }
-        feed.yield(.blocked(await publisher?.blockedReason))
+        let blockedReason = await publisher?.blockedReason
+        LaneMetrics.blocked(blockedReason, lane: name)
+        feed.yield(.blocked(blockedReason))
         return LaneView(ownership: look.ownership, partitions: look.partitions, undrained: look.undrained)
     }
 
@@ -117,12 +121,14 @@ extension Lane {
             self.catalog = catalog
             logger.info("catalog loaded", metadata: ["version": "\(catalog.version)"])
         }
+        let storing = ContinuousClock.now
         let positions = try await connections.store.commit(
             decided.changes, partitions: decided.partitions, moves: decided.moves, drained: decided.drained,
             barriers: decided.barriers, parking: decided.toPark, unparked: decided.unparked,
             commands: decided.commands, events: decided.events, published: clearing)
+        LaneMetrics.stage(.store, since: storing)
         for entry in decided.tally {
-            LaneMetrics.command(entry)
+            LaneMetrics.command(entry, now: now)
             logger.debug("command", metadata: entry.metadata)
         }
         for (item, outcome) in zip(items, decided.outcomes) where outcome == .applied {
@@ -131,7 +137,8 @@ extension Lane {
                 logger.warning("dead-lettered", metadata: refusal.metadata)
             }
         }
-        LaneMetrics.batch(size: items.count, seconds: started.duration(to: .now))
+        LaneMetrics.batch(
+            size: items.count, deferred: decided.deferred, seconds: started.duration(to: .now))
         replies.offer(decided.replies)
         return .applied(decided.outcomes, messages(of: decided, items, positions))
     }
@@ -179,9 +186,11 @@ extension Lane {
         do throws(AMQPError) {
             let outcomes = try await publisher.publish(messages.map(\.message))
             let results = zip(messages, outcomes).map { PublishResult($0.message, $1) }
-            LaneMetrics.published(results.count { $0 == .confirmed }, seconds: started.duration(to: .now))
+            LaneMetrics.stage(.publish, since: started)
+            LaneMetrics.published(results.count { $0 == .confirmed })
             feed.yield(.published(results, nil))
         } catch {
+            LaneMetrics.reconnects(after: error)
             feed.yield(.published([], PublishFailure(error)))
         }
     }

@@ -17,6 +17,8 @@ actor PartitionConsumer {
     private let logger: Logger
     private var connection: ConsumerConnection?
     private var isEnded = false
+    /// When what isn't acknowledged arrived, in the order of the tags.
+    private var arrivals: [(tag: UInt64, at: ContinuousClock.Instant)] = []
     private let requests: AsyncStream<Void>
     private let request: AsyncStream<Void>.Continuation
 
@@ -58,6 +60,7 @@ actor PartitionConsumer {
             await connection.close()
             return ("it was ended", false)
         } catch {
+            if !isEnded { LaneMetrics.reconnects(after: error) }
             await connection?.close()
             return ("\(error)", (error as? AMQPError)?.tellsThatBrokerIsGone ?? false)
         }
@@ -68,6 +71,7 @@ actor PartitionConsumer {
     ) async throws -> [InHand<LaneCommand>] {
         while true {
             let events = try await connection.nextBatch(maximum: prefetch, until: .now + .seconds(3600))
+            let arrival = ContinuousClock.now
             var items: [InHand<LaneCommand>] = []
             for event in events {
                 switch event {
@@ -77,7 +81,11 @@ actor PartitionConsumer {
                     throw ConsumerCancelled(queue: consumerTag)
                 }
             }
-            if !items.isEmpty { return items }
+            guard !items.isEmpty else { continue }
+            arrivals += items.map { ($0.place.tag, arrival) }
+            LaneMetrics.stage(.read, since: arrival)
+            LaneMetrics.redelivered(items.count { $0.deliveryCount > 0 })
+            return items
         }
     }
 
@@ -93,15 +101,31 @@ actor PartitionConsumer {
     nonisolated func receive() { request.yield() }
 
     func acknowledge(_ acknowledgements: [Acknowledgement]) async throws(AMQPError) {
+        let start = ContinuousClock.now
         for acknowledgement in acknowledgements {
             if case .through(let tag) = acknowledgement { try await connection?.acknowledge(through: tag) }
         }
         let others = acknowledgements.compactMap { if case .one(let tag) = $0 { tag } else { nil } }
         if !others.isEmpty { try await connection?.acknowledge(others) }
+        LaneMetrics.stage(.acknowledge, since: start)
+        for acknowledgement in acknowledgements { noteAcknowledged(acknowledgement) }
+    }
+
+    private func noteAcknowledged(_ acknowledgement: Acknowledgement) {
+        switch acknowledgement {
+        case .through(let tag):
+            let done = arrivals.prefix { $0.tag <= tag }
+            for delivery in done { LaneMetrics.acknowledged(since: delivery.at) }
+            arrivals.removeFirst(done.count)
+        case .one(let tag):
+            guard let index = arrivals.firstIndex(where: { $0.tag == tag }) else { return }
+            LaneMetrics.acknowledged(since: arrivals.remove(at: index).at)
+        }
     }
 
     /// Has the broker put a delivery aside.
     func reject(_ tag: UInt64) async throws(AMQPError) {
+        arrivals.removeAll { $0.tag == tag }
         try await connection?.reject(tag, requeue: false)
     }
 
@@ -114,7 +138,7 @@ actor PartitionConsumer {
 }
 
 /// The broker ended a consumer.
-private struct ConsumerCancelled: Error, CustomStringConvertible {
+struct ConsumerCancelled: Error, CustomStringConvertible {
     let queue: String
 
     var description: String {

@@ -51,7 +51,7 @@ actor ReplySender {
             }
             return 0
         }
-        if dropped > 0 { LaneMetrics.repliesDropped(dropped, reason: "too many wait") }
+        if dropped > 0 { LaneMetrics.repliesDropped(dropped, .tooManyWait) }
         wakeUp.yield()
     }
 
@@ -74,7 +74,7 @@ actor ReplySender {
         excluded = excluded.filter { $0.value > now }
         let allowed = replies.filter { !($0.isDirect && $0.user.map { excluded[$0] != nil } ?? false) }
         if allowed.count < replies.count {
-            drop(replies.count - allowed.count, "their senders' direct addresses broke the connection")
+            drop(replies.count - allowed.count, .senderExcluded)
         }
         await sendEach(allowed)
     }
@@ -83,7 +83,7 @@ actor ReplySender {
     private func sendEach(_ replies: [Reply]) async {
         switch await publish(replies) {
         case .sent: break
-        case .tooLarge where replies.count == 1: drop(1, "the broker takes none so large")
+        case .tooLarge where replies.count == 1: drop(1, .tooLarge)
         case .tooLarge:
             // The broker doesn't say which of them it was.
             await sendEach(Array(replies[..<(replies.count / 2)]))
@@ -104,7 +104,7 @@ actor ReplySender {
             case .sent: break
             case .tooLarge: await sendEach(direct)
             case .failed:
-                drop(direct.count, "a direct address broke the connection")
+                drop(direct.count, .addressBreaks)
                 if let sender { excluded[sender] = .now + Self.penalty }
             }
         }
@@ -126,7 +126,7 @@ actor ReplySender {
             let publisher = try await connected()
             let outcomes = try await publisher.publish(replies.map(\.message))
             let refused = outcomes.count { $0 != .confirmed }
-            if refused > 0 { drop(refused, "their queues refuse them") }
+            if refused > 0 { drop(refused, .queueRefuses) }
             return .sent
         } catch {
             logger.debug("replies not sent", metadata: ["error": "\(error)"])
@@ -135,7 +135,7 @@ actor ReplySender {
             switch error.code {
             case .connectionFailed, .blocked:
                 // Without the broker no address is to blame.
-                drop(replies.count, "the broker can't be reached")
+                drop(replies.count, .brokerUnreachable)
                 return .sent
             case .preconditionFailed, .contentTooLarge: return .tooLarge
             default: return .failed
@@ -150,8 +150,8 @@ actor ReplySender {
         return publisher
     }
 
-    private func drop(_ count: Int, _ reason: String) {
-        LaneMetrics.repliesDropped(count, reason: reason)
-        logger.notice("replies dropped", metadata: ["count": "\(count)", "reason": "\(reason)"])
+    private func drop(_ count: Int, _ reason: ReplyLoss) {
+        LaneMetrics.repliesDropped(count, reason)
+        logger.notice("replies dropped", metadata: ["count": "\(count)", "reason": "\(reason.text)"])
     }
 }
