@@ -300,9 +300,6 @@ def test_workers_grow_with_the_queues_and_no_further_than_the_partitions():
     assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
 
 
-@pytest.mark.skipif(
-    not (FOLDER / "components/monitoring/prometheusrule.yaml").exists(), reason="deploy/kubernetes/alerts wasn't run yet"
-)
 def test_the_alerts_are_those_of_deploy_prometheus():
     objects = render(FOLDER / "overlays" / "operators")
     (alerts,) = documents(REPOSITORY / "deploy/prometheus/alerts.yaml")
