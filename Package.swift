@@ -58,6 +58,7 @@ let package = Package(
                 .embedInCode("Migrations/m12_set_guards.sql"),
                 .embedInCode("Migrations/m13_barriers.sql"),
                 .embedInCode("Migrations/m14_audits.sql"),
+                .embedInCode("Migrations/m15_operations.sql"),
             ],
             swiftSettings: settings),
         .target(

@@ -73,6 +73,13 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// Writes a value that is JSON already. In JSON a line break can only stand between tokens, where a space does as well.
+    public mutating func json(_ value: [UInt8]) {
+        separate()
+        bytes += value.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }
+        needsComma = true
+    }
+
     // MARK: Members
 
     public mutating func member(_ name: String, _ value: String) {

@@ -35,10 +35,13 @@ public struct InboxEntry: Sendable, Hashable {
     public let data: [UInt8]
     public let trace: TraceContext
     public let outcome: StoredEvent
+    /// The version of the catalog by which it is decided; kept for people, and nil where it was read for anything else.
+    public let catalogVersion: Int64?
 
     public init(
         receivedAt: Timestamp, key: InboxKey, customerID: CustomerID, partition: Int, type: String,
-        publisher: String, effectiveAt: Timestamp, data: [UInt8], trace: TraceContext, outcome: StoredEvent
+        publisher: String, effectiveAt: Timestamp, data: [UInt8], trace: TraceContext, outcome: StoredEvent,
+        catalogVersion: Int64? = nil
     ) {
         self.receivedAt = receivedAt
         self.key = key
@@ -50,6 +53,7 @@ public struct InboxEntry: Sendable, Hashable {
         self.data = data
         self.trace = trace
         self.outcome = outcome
+        self.catalogVersion = catalogVersion
     }
 }
 
@@ -89,6 +93,22 @@ enum InboxTable {
         FROM inbox ORDER BY customer_id
         """, [])
 
+    /// The number of an outcome among its customer's events: those of one transaction were received at the same time. A
+    /// quotation mark within a text of JSON has a backslash before it, so this can only be the member.
+    static let sequence = """
+        substring(convert_from(outcome_data, 'UTF8') FROM '"sequence":([0-9]+)')::bigint
+        """
+
+    /// What is kept of a customer's commands, the oldest first.
+    static func of(_ customer: CustomerID) -> Statement {
+        Statement(
+            """
+            SELECT sender, source, id, received_at, customer_id, partition, type, publisher, effective_at, data, traceparent,
+                   tracestate, outcome_id, outcome_type, outcome_at, outcome_data
+            FROM inbox WHERE customer_id = $1 ORDER BY received_at, \(sequence), outcome_id
+            """, .uuid(customer.halves))
+    }
+
     /// A command that was received before.
     enum Found {
         case entry(InboxEntry)
@@ -127,11 +147,11 @@ enum InboxTable {
             """
             INSERT INTO inbox (
                 received_at, sender, source, id, customer_id, partition, type, publisher, effective_at, data, traceparent,
-                tracestate, outcome_id, outcome_type, outcome_at, outcome_data)
+                tracestate, outcome_id, outcome_type, outcome_at, outcome_data, catalog_version)
             SELECT * FROM unnest(
                 $1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::integer[], $7::text[],
                 $8::text[], $9::timestamptz[], $10::bytea[], $11::text[], $12::text[], $13::uuid[], $14::text[],
-                $15::timestamptz[], $16::bytea[])
+                $15::timestamptz[], $16::bytea[], $17::bigint[])
             """,
             [
                 .timestamps(entries.map(\.receivedAt)), .textArray(entries.map(\.key.sender)),
@@ -142,7 +162,7 @@ enum InboxTable {
                 .byteaArray(entries.map(\.data)), .textArray(entries.map(\.trace.traceparent)),
                 .textArray(entries.map(\.trace.tracestate)), .identifiers(entries.map(\.outcome.id)),
                 .textArray(entries.map(\.outcome.type.rawValue)), .timestamps(entries.map(\.outcome.time)),
-                .byteaArray(entries.map(\.outcome.data)),
+                .byteaArray(entries.map(\.outcome.data)), .int8Array(entries.map(\.catalogVersion)),
             ])
     }
 }

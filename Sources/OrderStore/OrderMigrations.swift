@@ -19,6 +19,7 @@ public enum OrderMigrations {
         Migration(version: 12, name: "set guards", sql: text(PackageResources.m12_set_guards_sql)),
         Migration(version: 13, name: "barriers", sql: text(PackageResources.m13_barriers_sql)),
         Migration(version: 14, name: "audits", sql: text(PackageResources.m14_audits_sql)),
+        Migration(version: 15, name: "operations", sql: text(PackageResources.m15_operations_sql)),
     ]
 
     private static func text(_ bytes: [UInt8]) -> String {

@@ -40,12 +40,18 @@ public enum PartitionCount {
 
     /// What a lane has to know of the topology.
     static var state: Statement {
-        Statement(name: "read topology", "SELECT partitions, undrained FROM topology")
+        Statement(
+            name: "read topology",
+            "SELECT partitions, undrained, ARRAY (SELECT partition::bigint FROM pauses) FROM topology")
     }
 
-    static func readState(_ rows: Rows) throws -> (count: Int?, undrained: Set<Int>) {
-        guard let row = rows.first else { return (nil, []) }
-        return (Int(try row.int32(0)), Set(try row.int64Array(1).map(Int.init)))
+    static func readState(_ rows: Rows) throws -> TopologyState {
+        guard let row = rows.first else { return TopologyState(count: nil, undrained: [], paused: []) }
+        let count = Int(try row.int32(0))
+        let pauses = Set(try row.int64Array(2).map(Int.init))
+        return TopologyState(
+            count: count, undrained: Set(try row.int64Array(1).map(Int.init)),
+            paused: pauses.contains(Int(Pause.all)) ? Set(0..<count) : pauses)
     }
 
     /// Notes that partitions hold nothing any more from before.
@@ -71,4 +77,12 @@ public enum PartitionCount {
             """, [.int4(Int32(clamping: count))])
         try await connection.run([statement], during: "storing the number of partitions") { _ in }
     }
+}
+
+/// The topology, as a lane looks at it again and again.
+struct TopologyState {
+    let count: Int?
+    let undrained: Set<Int>
+    /// The partitions that an operator has paused.
+    let paused: Set<Int>
 }

@@ -26,6 +26,8 @@ public struct LaneLook: Sendable, Hashable {
     public let partitions: Int?
     /// Those that may hold commands from before partitions were added.
     public let undrained: Set<Int>
+    /// Those that an operator has paused.
+    public let paused: Set<Int>
     /// The database's time.
     public let time: Timestamp
 }
@@ -61,10 +63,11 @@ public struct PartitionOwnership: Sendable {
         return try await connection.run(
             [Self.locks, PartitionCount.state, clock], during: "looking at the partitions' owners"
         ) { results in
-            let (count, undrained) = try PartitionCount.readState(results[1])
+            let topology = try PartitionCount.readState(results[1])
             let time = try results[2].map { Timestamp(microseconds: try $0.timestamptz(0)) }
             return LaneLook(
-                ownership: try Self.view(results[0]), partitions: count, undrained: undrained, time: time[0])
+                ownership: try Self.view(results[0]), partitions: topology.count, undrained: topology.undrained,
+                paused: topology.paused, time: time[0])
         }
     }
 

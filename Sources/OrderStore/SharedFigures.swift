@@ -14,6 +14,8 @@ public struct SharedFigures: Sendable, Hashable {
     public struct Partition: Sendable, Hashable {
         public let number: Int
         public let hasOwner: Bool
+        /// Whether an operator has paused it.
+        public let isPaused: Bool
         /// Events in the outbox.
         public let waiting: Int64
         /// How old the oldest of them is; nil where there is none.
@@ -51,7 +53,8 @@ public struct SharedFigures: Sendable, Hashable {
     private static func partition(_ row: Row) throws -> Partition {
         var column = ColumnReader(row)
         return Partition(
-            number: try column.int(), hasOwner: try column.bool(), waiting: try column.int64(),
+            number: try column.int(), hasOwner: try column.bool(), isPaused: try column.bool(),
+            waiting: try column.int64(),
             oldest: try column.optionalInt64().map { .milliseconds(max(0, $0)) })
     }
 
@@ -66,6 +69,7 @@ public struct SharedFigures: Sendable, Hashable {
                 WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND classid::bigint = $1::integer
                   AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
             SELECT p.partition, EXISTS (SELECT FROM owned WHERE owned.partition = p.partition),
+                   EXISTS (SELECT FROM pauses WHERE pauses.partition IN (p.partition, $3::integer)),
                    (SELECT count(*) FROM (SELECT FROM outbox WHERE partition = p.partition LIMIT $2::bigint + 1) AS counted),
                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint
                        - ('x0000' || left(replace(oldest.event_id::text, '-', ''), 12))::bit(64)::bigint
@@ -73,7 +77,7 @@ public struct SharedFigures: Sendable, Hashable {
             LEFT JOIN LATERAL (
                 SELECT event_id FROM outbox WHERE partition = p.partition ORDER BY position LIMIT 1) AS oldest ON true
             ORDER BY p.partition
-            """, [.int4(PartitionOwnership.partitionClass), .int8(Int64(countLimit))])
+            """, [.int4(PartitionOwnership.partitionClass), .int8(Int64(countLimit)), .int4(Pause.all)])
     }
 
     private static var countStatement: Statement {

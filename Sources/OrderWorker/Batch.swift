@@ -82,11 +82,12 @@ private struct Admitted {
     let envelope: CommandEnvelope
     let outcome: Event
 
-    func inboxEntry(_ outcome: StoredEvent, receivedAt now: Timestamp) -> InboxEntry {
+    func inboxEntry(_ outcome: StoredEvent, by catalog: Catalog, receivedAt now: Timestamp) -> InboxEntry {
         InboxEntry(
             receivedAt: now, key: key, customerID: envelope.command.customerID, partition: command.partition,
             type: envelope.command.type.rawValue, publisher: envelope.publisher.name,
-            effectiveAt: envelope.effectiveAt, data: command.decoded.data, trace: command.trace, outcome: outcome)
+            effectiveAt: envelope.effectiveAt, data: command.decoded.data, trace: command.trace, outcome: outcome,
+            catalogVersion: catalog.version)
     }
 }
 
@@ -195,7 +196,7 @@ struct Batch: Sendable {
         addEvents(changes.events, events, inOrder, to: &decided)
         for admitted in inOrder {
             guard let outcome = events[admitted.outcome.id] else { continue }
-            decided.commands.append(admitted.inboxEntry(outcome, receivedAt: now))
+            decided.commands.append(admitted.inboxEntry(outcome, by: catalog, receivedAt: now))
             decided.tally.append(BatchTally(command: admitted.command, outcome: outcome, isRepeated: false))
         }
         for (index, command, key) in repeated {

@@ -57,6 +57,7 @@ enum SharedMetrics {
         for partition in figures.partitions {
             let labels = [("partition", "\(partition.number)")]
             Gauge(label: WorkerMetrics.partitionHasOwner.name, dimensions: labels).record(partition.hasOwner ? 1 : 0)
+            Gauge(label: WorkerMetrics.partitionPaused.name, dimensions: labels).record(partition.isPaused ? 1 : 0)
             Gauge(label: WorkerMetrics.outboxEvents.name, dimensions: labels).record(partition.waiting)
             Gauge(label: WorkerMetrics.outboxAge.name, dimensions: labels).record(
                 (partition.oldest ?? .zero) / .seconds(1))
@@ -75,7 +76,10 @@ enum SharedMetrics {
     static func forget(_ figures: SharedFigures) {
         for partition in figures.partitions {
             let labels = [("partition", "\(partition.number)")]
-            for metric in [WorkerMetrics.partitionHasOwner, WorkerMetrics.outboxEvents, WorkerMetrics.outboxAge] {
+            for metric in [
+                WorkerMetrics.partitionHasOwner, WorkerMetrics.partitionPaused, WorkerMetrics.outboxEvents,
+                WorkerMetrics.outboxAge,
+            ] {
                 Gauge(label: metric.name, dimensions: labels).record(Double.nan)
             }
         }

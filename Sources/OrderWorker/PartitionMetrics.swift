@@ -7,7 +7,7 @@ enum PartitionMetrics {
     /// The states as a label's values.
     private static let states: [(state: PartitionStatus.State, label: String)] = [
         (.taken, "taken"), (.publishingLeftover, "publishing_leftover"), (.consumed, "consumed"),
-        (.waiting, "waiting"), (.handingOver, "handing_over"),
+        (.waiting, "waiting"), (.paused, "paused"), (.handingOver, "handing_over"),
     ]
 
     /// - Parameters:

@@ -129,6 +129,8 @@ public enum WorkerMetrics {
     static let partitions = Metric("partitions", .gauge, "Partitions that the topology has.")
     static let partitionHasOwner = Metric(
         "partition_has_owner", .gauge, "1 while some worker owns the partition.")
+    static let partitionPaused = Metric(
+        "partition_paused", .gauge, "1 while an operator has paused the partition.")
     static let outboxEvents = Metric(
         "outbox_events", .gauge,
         "Events that are committed and not known to be published, by partition; 10001 stands for more than 10000.")
@@ -150,7 +152,8 @@ public enum WorkerMetrics {
         "audit_violations", .gauge, "How many rows the last audit of the books found that break an invariant.")
 
     private static let sharedMetrics = [
-        gathered, clockLag, clockDue, partitions, partitionHasOwner, outboxEvents, outboxAge, quarantinedEvents,
+        gathered, clockLag, clockDue, partitions, partitionHasOwner, partitionPaused, outboxEvents, outboxAge,
+        quarantinedEvents,
         parkedCommands, queueMessages, queueConsumers, auditTime, auditViolations,
     ]
 }

@@ -14,6 +14,8 @@ public struct PartitionStatus: Sendable, Hashable {
         case consumed
         /// It can't be consumed: see ``PartitionStatus/reason``.
         case waiting
+        /// An operator doesn't want it to be consumed for now.
+        case paused
         case handingOver = "handing over"
     }
 
@@ -97,6 +99,12 @@ public struct WorkerStatus: Sendable, Hashable {
                         + Self.times(since: trouble.since, nextTry: trouble.nextTry))
             }
             for partition in lane.partitions {
+                if partition.state == .paused {
+                    reasons.append(
+                        "partition \(partition.number) is paused by an operator"
+                            + Self.times(since: partition.since, nextTry: nil) + ": order-worker resume")
+                    continue
+                }
                 guard let reason = partition.reason else { continue }
                 reasons.append(
                     "partition \(partition.number) waits: \(reason)"

@@ -41,14 +41,22 @@ struct CommonOptions: ParsableArguments, SettingOptions {
     ///
     /// - Throws: ``Failure``.
     func load(_ others: (any SettingOptions)...) throws -> Settings {
+        let settings = try reader(others)()
+        try LogOutput.bootstrap(settings)
+        return settings
+    }
+
+    /// What reads the settings, as often as it is called: the file may have changed.
+    func reader(_ others: [any SettingOptions]) -> @Sendable () throws -> Settings {
         let environment = ProcessInfo.processInfo.environment
         var commandLine = given.compactMapValues(\.self)
         for other in others { commandLine.merge(other.given.compactMapValues(\.self)) { $1 } }
         let path = configurationFile ?? environment["CONFIG_FILE"].flatMap { $0.isEmpty ? nil : $0 }
-        let settings = try Settings(
-            commandLine: commandLine, environment: environment, file: try path.map(ConfigurationFile.read) ?? [:])
-        try LogOutput.bootstrap(settings)
-        return settings
+        let given = commandLine
+        return {
+            try Settings(
+                commandLine: given, environment: environment, file: try path.map(ConfigurationFile.read) ?? [:])
+        }
     }
 }
 

@@ -60,6 +60,7 @@ struct DatabaseExamination {
             try await examineTime(connection, &examination)
             try await examineDue(connection, &examination)
             try await examineAudit(connection, &examination)
+            try await examinePauses(connection, &examination)
         } catch {
             examination.note("schema", error)
         }
@@ -103,6 +104,12 @@ struct DatabaseExamination {
             .wrong(
                 "something of \(count) customers has been due for more than ten minutes, the first since \(first.since)",
                 mend: "start a worker, or see in the workers' log why none settles it"))
+    }
+
+    private func examinePauses(_ connection: Connection, _ examination: inout Examination) async throws {
+        for pause in try await Pause.read(on: connection) {
+            examination.note("paused", .remark("\(pause.text) since \(pause.since); order-worker resume ends it"))
+        }
     }
 
     /// Whether somebody has made sure of late that the books add up.

@@ -11,8 +11,14 @@ internal import OrderContract
 struct LineLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
-    var logLevel: Logger.Level
+    /// The logger's own where it was given one, else the program's.
+    var logLevel: Logger.Level {
+        get { ownLevel ?? threshold.level }
+        set { ownLevel = newValue }
+    }
 
+    private var ownLevel: Logger.Level?
+    private let threshold: LogThreshold
     private let label: String
     private let format: LogFormat
     private let now: @Sendable () -> Date
@@ -20,12 +26,12 @@ struct LineLogHandler: LogHandler {
 
     /// - Parameter write: takes a line, its line break included.
     init(
-        label: String, format: LogFormat, level: Logger.Level, now: @escaping @Sendable () -> Date = { Date() },
-        write: @escaping @Sendable ([UInt8]) -> Void
+        label: String, format: LogFormat, threshold: LogThreshold,
+        now: @escaping @Sendable () -> Date = { Date() }, write: @escaping @Sendable ([UInt8]) -> Void
     ) {
         self.label = label
         self.format = format
-        self.logLevel = level
+        self.threshold = threshold
         self.now = now
         self.write = write
     }

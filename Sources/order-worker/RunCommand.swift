@@ -15,7 +15,8 @@ struct RunCommand: AsyncParsableCommand {
         abstract: "Work until SIGTERM or SIGINT, then finish what is in hand.",
         discussion: """
             Broker and database may come and go: the worker waits for them. It refuses a database whose schema is newer \
-            than the program or was altered, and ends if its credentials are refused at the start. A second signal ends it at once; what it had in hand is delivered again.
+            than the program or was altered, and ends if its credentials are refused at the start. A second signal ends it at once; what it had in hand is delivered again. SIGHUP has the log level read again \
+            from the configuration file.
             """)
 
     @Flag(help: "Print the effective settings, with secrets hidden, and stop.") var printConfig = false
@@ -62,14 +63,17 @@ struct RunCommand: AsyncParsableCommand {
             ], logger: Self.quiet(logger))
         configuration.maximumGracefulShutdownDuration = drainTimeout + .seconds(5)
         let group = ServiceGroup(configuration: configuration)
-        let (broker, database) = (try settings.amqp(), try settings.database())
+        let (brokerAddress, databaseAddress) = (try settings.amqp(), try settings.database())
         logger.notice(
             "starting",
-            metadata: ["version": "\(Version.text)", "broker": "\(broker)", "database": "\(database)"])
+            metadata: ["version": "\(Version.text)", "broker": "\(brokerAddress)", "database": "\(databaseAddress)"])
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let hangUps = await UnixSignalsSequence(trapping: .sighup)
+        let read = common.reader([broker, database, partitions, self.worker, http])
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await Self.obey(signals, group, within: drainTimeout + .seconds(10), logger: logger) }
+                tasks.addTask { await Self.readLogLevel(read, at: hangUps, logger: logger) }
                 tasks.addTask { await ProgramMetrics.watchCertificates(certificates) }
                 try await group.run()
                 tasks.cancelAll()
@@ -86,6 +90,19 @@ struct RunCommand: AsyncParsableCommand {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .warning)
         return logger
+    }
+
+    /// Reads the log level anew at each signal. What can't be read leaves it as it is.
+    private static func readLogLevel(
+        _ read: @Sendable () throws -> Settings, at signals: UnixSignalsSequence, logger: Logger
+    ) async {
+        for await _ in signals {
+            do {
+                try LogOutput.change(to: try read(), logger: logger)
+            } catch {
+                logger.error("the log level stays", metadata: ["error": "\(Failure(error))"])
+            }
+        }
     }
 
     /// Signals this close to each other are one.

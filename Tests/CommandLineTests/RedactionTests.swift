@@ -28,7 +28,8 @@ struct RedactionTests {
         body(
             Logger(label: "test") { label in
                 LineLogHandler(
-                    label: label, format: format, level: .info, now: { .init(timeIntervalSince1970: 1_800_000_000.25) }
+                    label: label, format: format, threshold: LogThreshold(.info),
+                    now: { .init(timeIntervalSince1970: 1_800_000_000.25) }
                 ) { line in written.append(line) }
             })
         return written.text

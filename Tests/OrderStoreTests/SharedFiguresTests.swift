@@ -26,6 +26,7 @@ struct SharedFiguresTests {
             try await database.withConnection { connection in
                 try await PartitionCount.write(3, on: connection)
                 #expect(try await PartitionOwnership(connection: connection).take([1]) == [1])
+                try await Pause.add(2, on: connection)
                 // Ids of version 7 of an hour ago, one more than is counted.
                 try await connection.execute(
                     script: """
@@ -40,6 +41,7 @@ struct SharedFiguresTests {
                 let figures = try await SharedFigures.read(on: connection)
                 #expect(figures.partitions.map(\.number) == [0, 1, 2])
                 #expect(figures.partitions.map(\.hasOwner) == [false, true, false])
+                #expect(figures.partitions.map(\.isPaused) == [false, false, true])
                 #expect(figures.partitions.map(\.waiting) == [0, 0, Int64(SharedFigures.countLimit + 1)])
                 #expect(figures.partitions[0].oldest == nil)
                 let oldest = try #require(figures.partitions[2].oldest)

@@ -209,10 +209,12 @@ def test_each_alert_fires_for_its_fault(stage, publisher, soon_expired, clock_ah
             trouble.leftover_and_quarantine(partition)
             trouble.remove(f"exchanges/{stage.name}/order.events")
             trouble.remove(f"queues/{stage.name}/orders.{(partition + 1) % 8:02d}")
+            stage.command_line("pause", "--partition", str((partition + 2) % 8))
             publisher.command(rename(trouble.customer, 1))
             fire(
                 "OrderWorkerBooksUnsound", "OrderWorkerClockLags", "OrderWorkerOutboxOld", "OrderWorkerQuarantine",
                 "OrderWorkerNothingApplied", "OrderWorkerPartitionWaits", "OrderWorkerReconnectLoop",
+                "OrderWorkerPaused",
             )
 
             worker.kill()

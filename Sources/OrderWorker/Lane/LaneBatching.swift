@@ -80,7 +80,8 @@ extension LaneStateMachine {
                 break
             }
             let partition = partitions[item.place.partition]
-            if partition?.isHandedOver ?? true || partition?.gathering != nil, !item.place.isParked {
+            let isHeld = partition?.isHandedOver ?? true || partition?.gathering != nil
+            if isHeld && !item.place.isParked || paused.contains(item.place.partition) {
                 rest.append(item)
             } else {
                 batch.append(item)

@@ -28,7 +28,7 @@ extension LaneStateMachine {
             guard isIdle else { return }
             if partition.isHandedOver {
                 partition.state = .closed
-            } else if now >= partition.retryAt, publisher.isFine, mayConsume {
+            } else if now >= partition.retryAt, publisher.isFine, mayConsume, !paused.contains(number) {
                 lastConsumer += 1
                 partition.state = .opening(consumer: lastConsumer)
                 partition.ledger = AcknowledgementLedger()
@@ -40,7 +40,7 @@ extension LaneStateMachine {
                 partition.gathering = nil
                 orderPending(of: number)
             }
-            if isIdle, partition.isHandedOver {
+            if isIdle, partition.isHandedOver || paused.contains(number) {
                 dropPending(of: number)
                 partition.state = .closing(consumer: consumer)
                 partition.isHungry = false
@@ -70,7 +70,9 @@ extension LaneStateMachine {
         dropPending(of: number)
         partition.isHungry = false
         if case .closing = partition.state {
-            partition.state = .closed
+            // A paused one stays owned, and is consumed again once it may be.
+            partition.state = partition.isHandedOver ? .closed : .waiting
+            partition.retryAt = now
         } else {
             let delay = partition.backoff.next(using: &random)
             partition.retryAt = now + delay

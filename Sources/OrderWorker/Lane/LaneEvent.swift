@@ -69,6 +69,8 @@ struct LaneView: Sendable, Hashable {
     let partitions: Int?
     /// The partitions that may hold commands from before partitions were added.
     var undrained: Set<Int> = []
+    /// The partitions that an operator has paused.
+    var paused: Set<Int> = []
 }
 
 /// What a lane's state machine wants done. An answer comes as a ``LaneEvent``.

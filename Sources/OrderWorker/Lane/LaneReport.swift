@@ -68,11 +68,12 @@ extension LaneStateMachine {
             switch partition.state {
             case _ where partition.isHandedOver: .handingOver
             case .leftover: .publishingLeftover
+            case .waiting where paused.contains(number): .paused
             case .waiting, .opening: partition.reason == nil ? .taken : .waiting
             case .consuming, .closing, .closed: .consumed
             }
         return .init(
             number: number, state: state, reason: partition.reason, since: partition.troubleSince ?? partition.since,
-            nextTry: partition.state == .waiting && partition.reason != nil ? partition.retryAt : nil)
+            nextTry: state == .waiting && partition.state == .waiting ? partition.retryAt : nil)
     }
 }

@@ -69,6 +69,8 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
     /// When the lane was seen to stand still last: the event before, and the first one after.
     private var stood: (from: Duration, to: Duration)?
     private var servedUntil: Duration?
+    /// The partitions that an operator has paused: they are owned and not consumed.
+    var paused: Set<Int> = []
     /// Why the lane serves nothing although it is connected.
     var misfit: String?
 
@@ -265,7 +267,7 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
             begin(.fencing(since: since), .fence(since: since))
         } else if let next = parking.nextCheck, now >= next, parking.inHand == 0, !isStopping {
             parking.nextCheck = nil
-            begin(.readingParked, .readParked(partitions: partitions.keys.sorted()))
+            begin(.readingParked, .readParked(partitions: partitions.keys.filter { !paused.contains($0) }.sorted()))
         } else if let next = quarantine.next {
             quarantine.begun()
             begin(.quarantining(next), .quarantine(next.messages, reason: next.reason))
@@ -384,6 +386,7 @@ struct LaneStateMachine<Command: Sendable, Message: Sendable>: Sendable {
             return lose(misfit, at: now)
         }
         guard let count = view.partitions else { return }
+        paused = view.paused
         drain(view.undrained, of: count, at: now)
         let fair = FairShare(rankKey: rankKey, partitions: count, view: view.ownership)
         share = (fair.take.filter { partitions[$0] == nil }, fair.release)

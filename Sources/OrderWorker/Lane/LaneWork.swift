@@ -97,7 +97,9 @@ extension Lane {
         let blockedReason = await publisher?.blockedReason
         LaneMetrics.blocked(blockedReason, lane: name)
         feed.yield(.blocked(blockedReason))
-        return LaneView(ownership: look.ownership, partitions: look.partitions, undrained: look.undrained)
+        return LaneView(
+            ownership: look.ownership, partitions: look.partitions, undrained: look.undrained,
+            paused: look.paused)
     }
 
     /// Applies a batch in one transaction. It is still open where that fails.
