@@ -24,13 +24,31 @@ public enum HTTPQuestion {
         host: String, port: Int, path: String, authorization: String? = nil, timeout: Duration = .seconds(5),
         maximumSize: Int = 16 * 1024 * 1024
     ) async throws -> Answer {
+        try await ask(
+            .GET, host, port, path, headers: authorization.map { ["Authorization": $0] } ?? [:], body: nil,
+            timeout: timeout, maximumSize: maximumSize)
+    }
+
+    /// Sends a document. The parameters and errors are those of ``get(host:port:path:authorization:timeout:maximumSize:)``.
+    public static func post(
+        host: String, port: Int, path: String, headers: [String: String], body: [UInt8],
+        timeout: Duration = .seconds(5), maximumSize: Int = 1024 * 1024
+    ) async throws -> Answer {
+        try await ask(
+            .POST, host, port, path, headers: headers, body: body, timeout: timeout, maximumSize: maximumSize)
+    }
+
+    private static func ask(
+        _ method: HTTPMethod, _ host: String, _ port: Int, _ path: String, headers: [String: String], body: [UInt8]?,
+        timeout: Duration, maximumSize: Int
+    ) async throws -> Answer {
         let name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let during = "asking http://\(name)\(path.prefix { $0 != "?" })"
         do {
             return try await withThrowingTaskGroup(of: Answer.self) { group in
                 group.addTask {
                     try await answer(
-                        host: host, port: port, name: name, path: path, authorization: authorization,
+                        method, host: host, port: port, name: name, path: path, fields: headers, body: body,
                         timeout: timeout, maximumSize: maximumSize)
                 }
                 group.addTask {
@@ -52,8 +70,8 @@ public enum HTTPQuestion {
     }
 
     private static func answer(
-        host: String, port: Int, name: String, path: String, authorization: String?, timeout: Duration,
-        maximumSize: Int
+        _ method: HTTPMethod, host: String, port: Int, name: String, path: String, fields: [String: String],
+        body: [UInt8]?, timeout: Duration, maximumSize: Int
     ) async throws -> Answer {
         try await MultiThreadedEventLoopGroup.withEventLoopGroup(numberOfThreads: 1) { group in
             // A connection that is being made doesn't end with the task: it has the time limit, too.
@@ -69,10 +87,12 @@ public enum HTTPQuestion {
                 }
             return try await connection.executeThenClose { answers, requests in
                 var headers: HTTPHeaders = ["Host": name, "Connection": "close"]
-                if let authorization { headers.add(name: "Authorization", value: authorization) }
-                let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
+                for (field, value) in fields { headers.add(name: field, value: value) }
+                if let body { headers.add(name: "Content-Length", value: "\(body.count)") }
+                let head = HTTPRequestHead(version: .http1_1, method: method, uri: path, headers: headers)
+                let parts: [HTTPClientRequestPart] = body.map { [.body(.byteBuffer(ByteBuffer(bytes: $0)))] } ?? []
                 // In one: the head is the whole request to the server, which may have answered and left already.
-                try await requests.write(contentsOf: [.head(head), .end(nil)])
+                try await requests.write(contentsOf: [.head(head)] + parts + [.end(nil)])
                 for try await answer in answers {
                     return Answer(
                         status: Int(answer.head.status.code), body: answer.body.map { String(buffer: $0) } ?? "")

@@ -1,6 +1,6 @@
 // A command's whole story, as the database knows it.
 
-public import Orders
+internal import Orders
 public import PostgreSQL
 
 /// What is known of a command: how it came, what was decided, what it wrote, and where its outcome is.

@@ -6,6 +6,7 @@ internal import OrderContract
 internal import OrderStore
 internal import Orders
 internal import PostgreSQL
+internal import Tracing
 
 /// A delivery that was read as a command.
 struct ReceivedCommand: Sendable {
@@ -18,6 +19,8 @@ struct ReceivedCommand: Sendable {
     let attempts: Int
     /// The queue that the outcome goes to as well, which the publisher may name.
     let replyTo: String?
+    /// The span of its receipt, where it is traced.
+    var span: ServiceContext?
 
     /// The header in which a broker that is told so (`message_interceptors.incoming.set_header_timestamp`) writes when it took
     /// a message.
@@ -41,7 +44,12 @@ struct ReceivedCommand: Sendable {
         var metadata: Logger.Metadata = [
             "id": "\(decoded.key.id)", "type": "\(decoded.type.rawValue)", "customer": "\(decoded.command.customerID)",
         ]
-        if let trace = decoded.traceparent { metadata["trace"] = "\(trace)" }
+        if let identity = span.flatMap(LaneTracing.identity) {
+            metadata["trace"] = "\(identity.trace)"
+            metadata["span"] = "\(identity.span)"
+        } else if let trace = decoded.traceparent {
+            metadata["trace"] = "\(trace)"
+        }
         return metadata
     }
 }

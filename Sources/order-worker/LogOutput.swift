@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import Logging
+internal import Operations
 internal import Synchronization
 
 /// The form of log lines.
@@ -33,9 +34,12 @@ enum LogOutput {
         threshold.level = try settings.logLevel
         let format = LogFormat(rawValue: try settings.text(.logFormat)) ?? (isatty(2) == 1 ? .text : .json)
         guard !isBootstrapped.exchange(true, ordering: .relaxed) else { return }
-        LoggingSystem.bootstrap { label in
-            LineLogHandler(label: label, format: format, threshold: threshold) { line in write(line) }
+        let bootstrap: @Sendable (String, Logger.MetadataProvider?) -> any LogHandler = { label, provider in
+            var handler = LineLogHandler(label: label, format: format, threshold: threshold) { line in write(line) }
+            handler.metadataProvider = provider
+            return handler
         }
+        LoggingSystem.bootstrap(bootstrap, metadataProvider: .currentSpan)
     }
 
     /// Sets the level anew, by settings that were read again.

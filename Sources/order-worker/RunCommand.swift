@@ -1,12 +1,14 @@
 // `order-worker run`: the worker and its operator's pages, until a signal asks it to stop.
 
 internal import ArgumentParser
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import Metrics
 internal import Operations
 internal import OrderWorker
 internal import ServiceLifecycle
+internal import Tracing
 internal import UnixSignals
 
 struct RunCommand: AsyncParsableCommand {
@@ -45,6 +47,7 @@ struct RunCommand: AsyncParsableCommand {
         MetricsSystem.bootstrap(metrics)
         ProgramMetrics.noteBuild()
         let logger = Logger(label: "order-worker")
+        let exporter = try Self.bootstrapTracing()
         let drainTimeout = try settings.duration(.drainTimeout)
         let worker = Worker(try settings.worker(), logger: logger)
         let certificates = try settings.certificateFiles()
@@ -61,6 +64,8 @@ struct RunCommand: AsyncParsableCommand {
                     service: worker, successTerminationBehavior: .gracefullyShutdownGroup,
                     failureTerminationBehavior: .gracefullyShutdownGroup),
             ], logger: Self.quiet(logger))
+        // Before the worker, so that it ends after it: with the last spans.
+        if let exporter { configuration.services.insert(.init(service: exporter), at: 0) }
         configuration.maximumGracefulShutdownDuration = drainTimeout + .seconds(5)
         let group = ServiceGroup(configuration: configuration)
         let (brokerAddress, databaseAddress) = (try settings.amqp(), try settings.database())
@@ -83,6 +88,14 @@ struct RunCommand: AsyncParsableCommand {
             logger.critical("ended", metadata: ["error": "\(failure.message)", "advice": "\(failure.advice)"])
             throw ExitCode(failure.status.rawValue)
         }
+    }
+
+    /// Has spans recorded, where the environment names a place for them.
+    private static func bootstrapTracing() throws -> SpanExporter? {
+        guard let settings = try TracingSettings.read(ProcessInfo.processInfo.environment) else { return nil }
+        let tracer = SpanTracer(ratio: settings.ratio)
+        InstrumentationSystem.bootstrap(tracer)
+        return SpanExporter(tracer, to: settings.destination, logger: Logger(label: "tracing"))
     }
 
     /// The group's own lines say the same as the services'.

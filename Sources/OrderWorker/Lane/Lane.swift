@@ -7,6 +7,7 @@ internal import OrderContract
 internal import OrderStore
 internal import Orders
 internal import PostgreSQL
+internal import Tracing
 
 /// One of a worker's lanes. It does all that a worker does, for its share of the partitions.
 ///
@@ -34,6 +35,8 @@ actor Lane {
     var partitionCount: Int?
     var consumers: [Int: PartitionConsumer] = [:]
     let replies: ReplySender
+    /// The batches' spans by what they put into the outbox, until that is published; empty where nothing is traced.
+    var traces: [OutboxPosition: ServiceContext] = [:]
     /// The answer to a command that the database refused by itself, should it be put aside for that.
     var refusalReply: (place: Place, reply: Reply)?
     /// Whether credentials were ever accepted: later they may be in the course of being changed.
@@ -269,6 +272,7 @@ actor Lane {
         markerConnection = nil
         await connections?.database.close(within: limit)
         connections = nil
+        traces = [:]
     }
 
     private func serve(_ consumer: PartitionConsumer) async {

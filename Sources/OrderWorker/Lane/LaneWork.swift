@@ -6,6 +6,7 @@ internal import OrderContract
 internal import OrderStore
 internal import Orders
 internal import PostgreSQL
+internal import Tracing
 
 extension Lane {
     // MARK: The database session
@@ -47,7 +48,7 @@ extension Lane {
             replies.offer(events.compactMap { Reply($0.entry) })
             return .leftover(events.map { Outgoing($0.entry, .outbox($0.position)) }, quarantined: quarantined)
         case .apply(let items, let clearing):
-            return try await apply(items, clearing: clearing, connections)
+            return try await applyTraced(items, clearing: clearing, connections)
         case .clear(let positions):
             try await store.remove(positions)
             return .cleared
@@ -103,7 +104,7 @@ extension Lane {
     }
 
     /// Applies a batch in one transaction. It is still open where that fails.
-    private func apply(
+    func apply(
         _ items: [InHand<LaneCommand>], clearing: [OutboxPosition], _ connections: LaneConnections
     ) async throws(StoreError) -> Machine.Event {
         let started = ContinuousClock.now
@@ -185,6 +186,8 @@ extension Lane {
             return
         }
         let started = ContinuousClock.now
+        let span = publishSpan(messages)
+        defer { span?.end() }
         do throws(AMQPError) {
             let outcomes = try await publisher.publish(messages.map(\.message))
             let results = zip(messages, outcomes).map { PublishResult($0.message, $1) }
@@ -193,6 +196,7 @@ extension Lane {
             feed.yield(.published(results, nil))
         } catch {
             LaneMetrics.reconnects(after: error)
+            span?.setStatus(SpanStatus(code: .error, message: error.code.rawValue))
             feed.yield(.published([], PublishFailure(error)))
         }
     }

@@ -4,6 +4,7 @@ internal import AMQP
 internal import Logging
 internal import OrderContract
 internal import Orders
+internal import Tracing
 
 /// Consumes a partition's queue and reads what comes.
 ///
@@ -72,11 +73,12 @@ actor PartitionConsumer {
         while true {
             let events = try await connection.nextBatch(maximum: prefetch, until: .now + .seconds(3600))
             let arrival = ContinuousClock.now
+            let arrivalTime = LaneTracing.tracer.map { _ in DefaultTracerClock.now }
             var items: [InHand<LaneCommand>] = []
             for event in events {
                 switch event {
                 case .delivery(let delivery):
-                    items.append(item(delivery, admission, now: clock.now))
+                    items.append(item(delivery, admission, now: clock.now, arrival: arrivalTime))
                 case .cancelled(let consumerTag):
                     throw ConsumerCancelled(queue: consumerTag)
                 }
@@ -89,8 +91,11 @@ actor PartitionConsumer {
         }
     }
 
-    private func item(_ delivery: Delivery, _ admission: Admission, now: Timestamp) -> InHand<LaneCommand> {
-        let command = admission.read(delivery, partition: partition, now: now)
+    private func item(
+        _ delivery: Delivery, _ admission: Admission, now: Timestamp, arrival: DefaultTracerClock.Timestamp?
+    ) -> InHand<LaneCommand> {
+        let command = LaneTracing.received(
+            admission.read(delivery, partition: partition, now: now), at: arrival)
         return InHand(
             place: Place(partition: partition, consumer: number, tag: delivery.tag), customer: command.customer,
             weight: command.weight, bytes: delivery.footprint, deliveryCount: delivery.deliveryCount, command: command,
