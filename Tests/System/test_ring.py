@@ -38,13 +38,16 @@ def places(stage) -> dict[str, str]:
             channel.basic_publish("orders", key, key.encode(), pika.BasicProperties(delivery_mode=2), mandatory=True)
         found: dict[str, str] = {}
         queues = [queue_of(number) for number in range(PARTITIONS)] + ["orders.unrouted"]
-        for queue in filter(there.__contains__, queues):
-            for method, _, body in channel.consume(queue, inactivity_timeout=0.5):
-                if method is None:
-                    break
-                assert found.setdefault(body.decode(), queue) == queue
-                channel.basic_ack(method.delivery_tag)
-            channel.cancel()
+        # A broker with much else to do takes its time over a delivery.
+        limit = time.monotonic() + 60
+        while len(found) < len(KEYS) and time.monotonic() < limit:
+            for queue in filter(there.__contains__, queues):
+                for method, _, body in channel.consume(queue, inactivity_timeout=0.5):
+                    if method is None:
+                        break
+                    assert found.setdefault(body.decode(), queue) == queue
+                    channel.basic_ack(method.delivery_tag)
+                channel.cancel()
     assert len(found) == len(KEYS), f"{len(KEYS) - len(found)} commands are lost"
     return found
 
