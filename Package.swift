@@ -60,6 +60,7 @@ let package = Package(
                 .embedInCode("Migrations/m13_barriers.sql"),
                 .embedInCode("Migrations/m14_audits.sql"),
                 .embedInCode("Migrations/m15_operations.sql"),
+                .embedInCode("Migrations/m16_roles.sql"),
             ],
             swiftSettings: settings),
         .target(

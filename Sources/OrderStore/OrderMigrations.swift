@@ -3,6 +3,10 @@
 public import PostgreSQL
 
 /// The schema's migrations. A migration that was released is never edited: a change is a new one.
+///
+/// Each says which programs go on working with it (`oldestProgram`), so that workers can be replaced one by one: a change in
+/// two steps, first what the old ones don't mind, later the rest, needs no standstill. Without it, only programs that have
+/// the migration work with it, and older ones end in words.
 public enum OrderMigrations {
     public static let all: [Migration] = [
         Migration(version: 1, name: "catalog", sql: text(PackageResources.m1_catalog_sql)),
@@ -20,7 +24,11 @@ public enum OrderMigrations {
         Migration(version: 13, name: "barriers", sql: text(PackageResources.m13_barriers_sql)),
         Migration(version: 14, name: "audits", sql: text(PackageResources.m14_audits_sql)),
         Migration(version: 15, name: "operations", sql: text(PackageResources.m15_operations_sql)),
+        Migration(version: 16, name: "roles", sql: text(PackageResources.m16_roles_sql), oldestProgram: 15),
     ]
+
+    /// The program's own: the schema's version that it was written for.
+    static let program = all.map(\.version).max() ?? 0
 
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self)

@@ -57,12 +57,22 @@ public struct PartitionOwnership: Sendable {
         ) { rows in try rows.first?.bool(0) ?? false }
     }
 
-    /// Looks at all locks, at the topology, and at the database's clock.
+    /// Looks at all locks, at the topology, at the database's clock, and at whether the schema is still one that this
+    /// program works with.
+    ///
+    /// - Throws: ``StoreError`` by which the session is lost, where a migration came that needs a newer program.
     public func look() async throws(StoreError) -> LaneLook {
         let clock = Statement(name: "read the clock", "SELECT clock_timestamp()")
         return try await connection.run(
-            [Self.locks, PartitionCount.state, clock], during: "looking at the partitions' owners"
+            [Self.locks, PartitionCount.state, clock, Self.neededProgram], during: "looking at the partitions' owners"
         ) { results in
+            if let row = results[3].first, try row.int64(1) > Int64(OrderMigrations.program) {
+                throw StoreError(
+                    Migrator.tooNew(
+                        try row.text(0), needs: Int(try row.int64(1)), program: OrderMigrations.program),
+                    during: "looking at the schema"
+                ).losingSession()
+            }
             let topology = try PartitionCount.readState(results[1])
             let time = try results[2].map { Timestamp(microseconds: try $0.timestamptz(0)) }
             return LaneLook(
@@ -70,6 +80,14 @@ public struct PartitionOwnership: Sendable {
                 paused: topology.paused, time: time[0])
         }
     }
+
+    /// The migration that needs the newest program.
+    private static let neededProgram = Statement(
+        name: "look at the schema",
+        """
+        SELECT version || ' ' || name, coalesce(oldest_program, version) FROM schema_migrations
+        ORDER BY 2 DESC, version DESC LIMIT 1
+        """)
 
     private static var locks: Statement {
         Statement(

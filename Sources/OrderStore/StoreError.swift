@@ -24,6 +24,8 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
         public static let unreadableRow = Code(rawValue: "unreadable_row")
         /// The database isn't fit for the books: see ``DatabaseConditions``.
         public static let unfitDatabase = Code(rawValue: "unfit_database")
+        /// A role can't be given rights: see ``RoleGrants``.
+        public static let unsuitableRole = Code(rawValue: "unsuitable_role")
         /// The catalog file contradicts itself or what is stored.
         public static let invalidCatalog = Code(rawValue: "invalid_catalog")
     }

@@ -7,23 +7,25 @@ extension Topology {
     ///
     /// Bindings and policies can't be seen over AMQP: ``BrokerView`` compares them where the management API is reachable.
     ///
+    /// - Parameter existenceOnly: whether it is enough that all is there, whatever it is like; for an account that may
+    ///   configure nothing.
     /// - Returns: what differs, a line each; empty when all is as it should be.
     /// - Throws: `AMQPError` when the broker can't be asked.
-    public func check(on connection: TopologyConnection) async throws -> [String] {
+    public func check(on connection: TopologyConnection, existenceOnly: Bool = false) async throws -> [String] {
         var differences: [String] = []
         for exchange in exchanges + (0..<partitions).map(exchange(partition:)) {
             guard try await connection.exchangeExists(exchange.name) else {
                 differences.append("The exchange \(exchange.name) doesn't exist.")
                 continue
             }
-            try await note(&differences) { try await declare(exchange, on: connection) }
+            if !existenceOnly { try await note(&differences) { try await declare(exchange, on: connection) } }
         }
         for queue in commonQueues + (0..<partitions).map({ queue($0) }) {
             guard try await connection.depth(ofQueue: queue.name) != nil else {
                 differences.append("The queue \(queue.name) doesn't exist.")
                 continue
             }
-            try await note(&differences) { try await declare(queue, on: connection) }
+            if !existenceOnly { try await note(&differences) { try await declare(queue, on: connection) } }
         }
         let former = try await formerPartitions(on: connection)
         if let first = former.first {

@@ -8,11 +8,16 @@ public struct Migration: Sendable, Hashable {
     /// A script of any number of statements, run in one transaction with the migrator's schema first in the search
     /// path. It must not begin or end a transaction.
     public let sql: String
+    /// The oldest program that goes on working once this is applied, by the latest version that it has itself. What the
+    /// database is given so is what such a program needs of it; a program that is older is refused.
+    public let oldestProgram: Int
 
-    public init(version: Int, name: String, sql: String) {
+    /// - Parameter oldestProgram: nil where only programs that have this migration work with it.
+    public init(version: Int, name: String, sql: String, oldestProgram: Int? = nil) {
         self.version = version
         self.name = name
         self.sql = sql
+        self.oldestProgram = oldestProgram ?? version
     }
 }
 
@@ -24,8 +29,9 @@ public struct MigrationStatus: Sendable, Hashable {
         case pending
         /// Applied in another form than the program has.
         case altered
-        /// In the database alone: a newer program applied it, or this one has lost it.
-        case unknown
+        /// In the database alone: a newer program applied it, or this one has lost it. A program that is at
+        /// `oldestProgram` at least goes on working with it.
+        case unknown(oldestProgram: Int)
     }
 
     public let version: Int

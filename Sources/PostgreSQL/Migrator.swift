@@ -3,7 +3,8 @@
 /// Applies migrations, and says where a database stands.
 ///
 /// What was applied is recorded in the table `schema_migrations` of the migrator's schema, with the SHA-256 of each
-/// migration's text. One process at a time migrates a schema: the others wait on an advisory lock.
+/// migration's text, and with the oldest program that goes on working with it: so a program can tell of migrations that it
+/// doesn't have whether they concern it. One process at a time migrates a schema: the others wait on an advisory lock.
 public struct Migrator: Sendable {
     private let migrations: [Migration]
     private let schema: String
@@ -52,7 +53,9 @@ public struct Migrator: Sendable {
             return MigrationStatus(version: migration.version, name: migration.name, state: state)
         }
         let others = history.applied.filter { entry in !migrations.contains { $0.version == entry.key } }
-        let unknown = others.map { MigrationStatus(version: $0.key, name: $0.value.name, state: .unknown) }
+        let unknown = others.map { version, entry in
+            MigrationStatus(version: version, name: entry.name, state: .unknown(oldestProgram: entry.oldestProgram))
+        }
         return (known + unknown).sorted { $0.version < $1.version }
     }
 
@@ -63,12 +66,15 @@ public struct Migrator: Sendable {
         try pending(await status(on: connection))
     }
 
-    /// Checks that the database is exactly at the program's version. Reads only.
+    /// Checks that the database is at the program's version, or at a later one that the program works with. Reads only.
     ///
+    /// - Returns: the database's version.
     /// - Throws: `.schemaTooOld`, `.schemaTooNew` or `.migrationAltered`.
-    public func verify(on connection: Connection) async throws(PostgreSQLError) {
-        let pending = try await plan(on: connection)
-        guard let first = pending.first else { return }
+    @discardableResult
+    public func verify(on connection: Connection) async throws(PostgreSQLError) -> Int {
+        let status = try await status(on: connection)
+        let pending = try pending(status)
+        guard let first = pending.first else { return status.last?.version ?? 0 }
         throw PostgreSQLError(
             .schemaTooOld, during: "checking the schema",
             "The database lacks \(pending.count) migration(s), from \(Self.title(first.version, first.name)) on.",
@@ -135,16 +141,25 @@ public struct Migrator: Sendable {
     private func run(_ migration: Migration, on connection: Connection) async throws(PostgreSQLError) {
         let title = Self.title(migration.version, migration.name)
         let exists = try await connection.query(
-            Statement("SELECT to_regnamespace(quote_ident($1)) IS NOT NULL", .text(schema)))
+            Statement(
+                """
+                SELECT to_regnamespace(quote_ident($1)) IS NOT NULL, to_regclass($2) IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM pg_attribute WHERE attrelid = to_regclass($2) AND attname = 'oldest_program')
+                """, .text(schema), .text(table)))
         let makeSchema = try exists.first?.bool(0) == true ? "" : "CREATE SCHEMA \(Self.quoted(schema));"
+        // Only where it is missing: until the migration's end nobody else could read the table.
+        let makeColumn =
+            try exists.first?.bool(1) == true ? "ALTER TABLE \(table) ADD COLUMN oldest_program bigint;" : ""
         let makeTable = """
             \(makeSchema)
             CREATE TABLE IF NOT EXISTS \(table) (
                 version bigint PRIMARY KEY,
                 name text NOT NULL,
                 checksum text NOT NULL,
-                applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-            )
+                applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+                oldest_program bigint
+            );
+            \(makeColumn)
             """
         try await connection.execute(script: makeTable, name: "making schema_migrations", timeout: nil)
         try await connection.execute(script: migration.sql, name: title, timeout: statementTimeout)
@@ -156,17 +171,20 @@ public struct Migrator: Sendable {
         let record = Statement(
             name: "record of \(title)",
             """
-            INSERT INTO \(table) (version, name, checksum)
-            VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'))
+            INSERT INTO \(table) (version, name, checksum, oldest_program)
+            VALUES ($1, $2, encode(sha256(convert_to($3, 'UTF8')), 'hex'), $4)
             """,
-            [.int8(Int64(migration.version)), .text(migration.name), .text(migration.sql)])
+            [
+                .int8(Int64(migration.version)), .text(migration.name), .text(migration.sql),
+                .int8(Int64(migration.oldestProgram)),
+            ])
         _ = try await connection.query(record.unprepared)
     }
 
     // MARK: Reading
 
     private struct History {
-        var applied: [Int: (name: String, checksum: String, at: Int64)] = [:]
+        var applied: [Int: (name: String, checksum: String, at: Int64, oldestProgram: Int)] = [:]
         /// The program's own, computed by the server as it did when it recorded them.
         var checksums: [Int: String] = [:]
     }
@@ -186,30 +204,39 @@ public struct Migrator: Sendable {
             history.checksums[Int(try row.int64("version"))] = try row.text("checksum")
         }
         guard try answers[1].first?.bool("has_history") == true else { return history }
+        // By way of JSON, as a database that no program migrated since then doesn't have the column yet.
         for row in try await connection.query(
-            Statement("SELECT version, name, checksum, applied_at FROM \(table)").unprepared)
+            Statement(
+                """
+                SELECT version, name, checksum, applied_at,
+                       coalesce((to_jsonb(m) ->> 'oldest_program')::bigint, version) AS oldest_program
+                FROM \(table) AS m
+                """
+            ).unprepared)
         {
             history.applied[Int(try row.int64("version"))] = (
-                try row.text("name"), try row.text("checksum"), try row.timestamptz("applied_at")
+                try row.text("name"), try row.text("checksum"), try row.timestamptz("applied_at"),
+                Int(try row.int64("oldest_program"))
             )
         }
         return history
     }
 
-    /// What is left to do, if the database's history is the beginning of the program's.
+    /// What is left to do, if the database's history is the beginning of the program's, or goes on from it in a way that the
+    /// program works with.
     private func pending(_ status: [MigrationStatus]) throws(PostgreSQLError) -> [Migration] {
-        if let newer = status.last(where: { $0.state == .unknown && $0.version > latestVersion }) {
-            throw PostgreSQLError(
-                .schemaTooNew, during: "checking the schema",
-                "The database is at \(Self.title(newer.version, newer.name)), this program at \(latestVersion).",
-                advice: "Run a program at least as new as the one that migrated the database.")
+        for entry in status.reversed() {
+            guard case .unknown(let oldest) = entry.state, entry.version > latestVersion, oldest > latestVersion else {
+                continue
+            }
+            throw Self.tooNew(Self.title(entry.version, entry.name), needs: oldest, program: latestVersion)
         }
         let lastApplied = status.last { $0.state != .pending }?.version ?? 0
         for entry in status {
             let fault: String? =
                 switch entry.state {
                 case .altered: "was applied with another text than this program has."
-                case .unknown: "was applied, but this program doesn't have it."
+                case .unknown where entry.version < latestVersion: "was applied, but this program doesn't have it."
                 case .pending where entry.version < lastApplied: "wasn't applied, though a later one was."
                 default: nil
                 }
@@ -220,6 +247,17 @@ public struct Migrator: Sendable {
                 advice: "Restore the migration as it was released, and put the change into a new one after the last.")
         }
         return migrations.filter { $0.version > lastApplied }
+    }
+
+    /// A database that needs a newer program.
+    ///
+    /// - Parameter migration: the one that needs it.
+    public static func tooNew(_ migration: String, needs oldest: Int, program: Int) -> PostgreSQLError {
+        PostgreSQLError(
+            .schemaTooNew, during: "checking the schema",
+            "The database has the migration \(migration), which needs a program at \(oldest) or later; this one is at "
+                + "\(program).",
+            advice: "Run a program at least as new as the one that migrated the database.")
     }
 
     private var table: String { "\(Self.quoted(schema)).schema_migrations" }

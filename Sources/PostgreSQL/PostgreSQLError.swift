@@ -74,6 +74,9 @@ public struct PostgreSQLError: Error, Sendable {
         self.isConnectionUsable = isConnectionUsable
     }
 
+    /// Whether the user may not do that.
+    public var isForWantOfRights: Bool { sqlState == SQLState.insufficientPrivilege }
+
     /// Whether the same work, tried again later and on a new connection where this one isn't usable, can succeed.
     public var isRetriable: Bool {
         switch code {

@@ -3,6 +3,7 @@
 enum SQLState {
     static let queryCanceled = "57014"
     static let lockNotAvailable = "55P03"
+    static let insufficientPrivilege = "42501"
     static let unknownPreparedStatement = "26000"
 
     /// Whether the code names a condition that passes (PostgreSQL documentation, appendix A).
@@ -23,7 +24,9 @@ enum SQLState {
         switch code {
         case "42P01", "42703", "42883", "3F000":
             "Check that the migrations were applied to this database: the program expects something that isn't there."
-        case "42501": "Grant the database user the right that the message names."
+        case insufficientPrivilege:
+            "Grant the database user the right that the message names, or do this as a user who has it: migrate and catalog "
+                + "apply are for the one that owns the tables."
         case "25P02": "An earlier statement of this transaction failed: roll back first."
         case "25006": "The session is read-only: name the primary, or add target_session_attrs=read-write."
         case "57P01", "57P02", "57P03": "The server stops or starts: try again in a moment."

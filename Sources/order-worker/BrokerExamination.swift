@@ -2,12 +2,16 @@
 
 internal import AMQP
 internal import Logging
+internal import OrderStore
 internal import OrderWorker
 
 struct BrokerExamination {
     let settings: Settings
     /// How many partitions there should be.
     let partitions: Int
+    /// What this process is for, and the accounts that may publish, where the database tells.
+    let purpose: RolePurpose
+    let publishers: Set<String>
 
     func run(_ examination: inout Examination) async {
         let configuration: AMQP.ConnectionConfiguration
@@ -25,6 +29,12 @@ struct BrokerExamination {
             let users = Set(configuration.addresses.map(\.user)).sorted().joined(separator: ", ")
             examination.note("broker login", .fine("as \(users)"))
             await examine(connection, &examination)
+            if let address = configuration.addresses.first {
+                await BrokerRightsExamination(
+                    virtualHost: address.virtualHost, user: address.user,
+                    account: purpose == .reader ? .reader : .worker, publishers: publishers
+                ).run(connection, try settings.management(), &examination)
+            }
             await connection.close()
         } catch {
             examination.note("broker login", error)
@@ -34,7 +44,8 @@ struct BrokerExamination {
     private func examine(_ connection: TopologyConnection, _ examination: inout Examination) async {
         do {
             let topology = Topology(partitions: partitions)
-            let differences = try await topology.check(on: connection)
+            // To compare what there is the account must be one that could make it.
+            let differences = try await topology.check(on: connection, existenceOnly: purpose == .reader)
             for difference in differences {
                 examination.note("topology", .wrong(difference, mend: "order-worker topology apply"))
             }
@@ -45,7 +56,7 @@ struct BrokerExamination {
             examination.note("topology", error)
             return
         }
-        await examinePermissions(connection, &examination)
+        if purpose == .worker { await examinePermissions(connection, &examination) }
         await examineDeadLetters(connection, &examination)
     }
 

@@ -49,16 +49,78 @@ struct BrokerManagement {
         }
     }
 
+    /// An account of the virtual host.
+    struct Account {
+        let permission: BrokerPermission
+        let tags: Set<String>
+    }
+
+    /// Who may do what in the virtual host; nil where the asking account isn't allowed to see it.
+    func accounts() async throws -> [Account]? {
+        guard
+            let permissions: [Permission] = try await getIfAllowed(
+                "vhosts/\(ConnectionText.encoded(virtualHost))/permissions"),
+            let users: [User] = try await getIfAllowed("users")
+        else { return nil }
+        let tags = Dictionary(users.map { ($0.name, Set($0.tags)) }, uniquingKeysWith: { $1 })
+        return permissions.map { entry in
+            Account(
+                permission: BrokerPermission(
+                    user: entry.user, configure: entry.configure, write: entry.write, read: entry.read),
+                tags: tags[entry.user] ?? [])
+        }.sorted { $0.permission.user < $1.permission.user }
+    }
+
     private func get<Value: Decodable>(_ path: String) async throws -> Value {
+        guard let value: Value = try await getIfAllowed(path) else {
+            throw OperationsError(
+                code: .refused, during: Self.asking(about: path), cause: "the account may not see it")
+        }
+        return value
+    }
+
+    private static func asking(about path: String) -> String {
+        "asking the broker's management API about \(path.prefix { $0 != "/" && $0 != "?" })"
+    }
+
+    /// Nil where the asking account may not see it.
+    private func getIfAllowed<Value: Decodable>(_ path: String) async throws -> Value? {
         let answer = try await HTTPQuestion.get(
             host: address.host, port: address.port, path: "/api/\(path)", authorization: address.authorization)
+        if [401, 403].contains(answer.status), !answer.body.contains("Login failed") { return nil }
         guard answer.status == 200 else {
             throw OperationsError(
-                code: [401, 403].contains(answer.status) ? .refused : .noAnswer,
-                during: "asking the broker's management API about \(path.prefix { $0 != "/" && $0 != "?" })",
+                code: [401, 403].contains(answer.status) ? .refused : .noAnswer, during: Self.asking(about: path),
                 cause: "it answers with status \(answer.status)")
         }
         return try JSONDecoder().decode(Value.self, from: Data(answer.body.utf8))
+    }
+
+    private struct Permission: Decodable {
+        let user: String
+        let configure: String
+        let write: String
+        let read: String
+    }
+
+    private struct User: Decodable {
+        let name: String
+        let tags: [String]
+
+        enum CodingKeys: CodingKey {
+            case name, tags
+        }
+
+        /// Older brokers give the tags as one text.
+        init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            name = try values.decode(String.self, forKey: .name)
+            if let list = try? values.decode([String].self, forKey: .tags) {
+                tags = list
+            } else {
+                tags = try values.decode(String.self, forKey: .tags).split(separator: ",").map(String.init)
+            }
+        }
     }
 
     private struct Policy: Decodable {

@@ -53,8 +53,15 @@ struct DatabaseExamination {
             let faults = try await DatabaseConditions.faults(on: connection)
             for fault in faults { examination.note("database", .wrong(fault.text, mend: fault.mend)) }
             if faults.isEmpty { examination.note("database", .fine("keeps every text, and every commit")) }
-            try await Migrator(migrations: OrderMigrations.all).verify(on: connection)
-            examination.note("schema", .fine("is this program's"))
+            let migrator = try Migrator(migrations: OrderMigrations.all)
+            let version = try await migrator.verify(on: connection)
+            if version > migrator.latestVersion {
+                let newer =
+                    "at \(version), newer than this program's \(migrator.latestVersion), which goes on working with it"
+                examination.note("schema", .remark(newer))
+            } else {
+                examination.note("schema", .fine("is this program's"))
+            }
             try await examineRights(connection, &examination)
             try await examineCatalog(connection, &examination)
             try await examineTime(connection, &examination)
@@ -66,30 +73,25 @@ struct DatabaseExamination {
         }
     }
 
+    /// What the role may do, compared with what it is for. One that owns the tables works, as in an installation that has
+    /// no other; it is only told what that means.
     private func examineRights(_ connection: Connection, _ examination: inout Examination) async throws {
-        let lacking = try await connection.query(
-            Statement(
-                """
-                SELECT c.relname::text FROM pg_class AS c
-                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-                  AND NOT c.relispartition -- reached through their parent
-                  AND c.relname <> 'schema_migrations'
-                  AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT'))
-                ORDER BY 1
-                """))
-        let tables = try lacking.map { try $0.text(0) }
-        if tables.isEmpty {
-            examination.note("rights", .fine("may read and write the tables"))
-        } else {
-            examination.note(
-                "rights",
-                .wrong(
-                    "may not read and write \(tables.joined(separator: ", "))",
-                    mend: "run as the user who migrated, or GRANT SELECT, INSERT, UPDATE, DELETE on them"))
+        let (role, recorded) = try await RoleGrants(connection: connection).ownRole()
+        let purpose = recorded ?? .worker
+        let faults = try await RoleRights.faults(of: role, as: purpose, on: connection)
+        for fault in faults {
+            let text = "the role \(role) \(fault.text)"
+            if recorded == nil, fault.kind != .missing {
+                examination.note("rights", .remark("\(text); to mend it: \(fault.mend)"))
+            } else {
+                examination.note("rights", .wrong(text, mend: fault.mend))
+            }
+        }
+        if faults.isEmpty {
+            examination.note("rights", .fine("the role \(role) has a \(purpose.rawValue)'s, and no more"))
         }
     }
 
-    /// This machine's clock, and the inbox's months.
     /// What a worker's clock would have seen to if one ran.
     private func examineDue(_ connection: Connection, _ examination: inout Examination) async throws {
         let limit = 1000
@@ -133,6 +135,7 @@ struct DatabaseExamination {
         }
     }
 
+    /// This machine's clock, and the inbox's months.
     private func examineTime(_ connection: Connection, _ examination: inout Examination) async throws {
         let skew = try await ClockSkew.measure(on: connection)
         if skew.isNotable {

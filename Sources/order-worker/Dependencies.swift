@@ -96,8 +96,10 @@ extension Failure {
         case let error as StoreError:
             let status =
                 error.cause.map(Self.status)
-                ?? [StoreError.Code.invalidCatalog: .refused, .unfitDatabase: .configuration, .pooled: .configuration][
-                    error.code] ?? .trouble
+                ?? [
+                    StoreError.Code.invalidCatalog: .refused, .unfitDatabase: .configuration, .pooled: .configuration,
+                    .unsuitableRole: .configuration,
+                ][error.code] ?? .trouble
             self.init(status: status, message: "\(error.during): \(error.detail)", advice: error.advice)
         case let error as TopologyError:
             self.init(
@@ -117,6 +119,7 @@ extension Failure {
             .configuration
         case _ where error.isRetriable: .unavailable
         case .connectionFailed: .configuration
+        case .server where error.isForWantOfRights: .configuration
         default: .trouble
         }
     }

@@ -2,13 +2,16 @@
 
 internal import ArgumentParser
 internal import Operations
+internal import OrderStore
+internal import Orders
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Check configuration, broker, topology, permissions, database and schema, a line each.",
         discussion: """
-            Changes nothing, and can be run while workers work. Exit status 1 if something is wrong. With --ready it \
+            Changes nothing, and can be run while workers work. Exit status 1 if something is wrong. Who connects to the \
+            database as a reader is examined as a reader, all others as workers. With --ready it \
             only asks the running worker on this machine whether it is ready, as a container's health check does: in a \
             container the one that it runs, wherever that listens, unless --http-host or --http-port is given.
             """)
@@ -30,8 +33,10 @@ struct DoctorCommand: AsyncParsableCommand {
         var examination = Examination()
         examination.note("configuration", .fine("every setting can be read"))
         let stored = await examinePartitions(settings, &examination)
+        let (purpose, publishers) = await settings.purposeAndPublishers()
         await BrokerExamination(
-            settings: settings, partitions: stored ?? settings.partitions ?? Settings.standardPartitions
+            settings: settings, partitions: stored ?? settings.partitions ?? Settings.standardPartitions,
+            purpose: purpose, publishers: publishers
         ).run(&examination)
         await DatabaseExamination(settings: settings).run(&examination)
         if examination.isAnythingWrong { throw ExitCode(ExitStatus.refused.rawValue) }
@@ -66,6 +71,21 @@ struct DoctorCommand: AsyncParsableCommand {
         Console.print(answer.isReady ? "ready" : "not ready")
         for reason in answer.reasons { Console.print(reason) }
         if !answer.isReady { throw ExitCode(ExitStatus.refused.rawValue) }
+    }
+}
+
+extension Settings {
+    /// What the database's role is for, and the accounts that may publish. Where the database can't be asked, its own
+    /// examination says why.
+    fileprivate func purposeAndPublishers() async -> (RolePurpose, Set<String>) {
+        let found = try? await withDatabase { database in
+            let purpose = try await RoleGrants(connection: database).ownRole().purpose ?? .worker
+            let catalog = try await CatalogStore(connection: database).load()
+            let publishers =
+                catalog.partners.values.flatMap(\.publishers) + catalog.unusablePartners.values.flatMap(\.publishers)
+            return (purpose, Set(publishers))
+        }
+        return found ?? (.worker, [])
     }
 }
 

@@ -98,6 +98,50 @@ import Testing
         }
     }
 
+    @Test("An old program goes on through later migrations that name it, and is refused by one that doesn't")
+    func compatible() async throws {
+        try await TestDatabase.withSchema { connection, schema in
+            let old = try migrator(schema, Self.first, Self.second)
+            _ = try await old.apply(on: connection)
+            let harmless = Migration(version: 5, name: "column", sql: Self.third.sql, oldestProgram: 2)
+            let later = try migrator(schema, Self.first, Self.second, harmless)
+            #expect(try await later.apply(on: connection) == [harmless])
+            #expect(try await old.verify(on: connection) == 5)
+            #expect(try await old.apply(on: connection) == [])
+            #expect(try await old.status(on: connection).last?.state == .unknown(oldestProgram: 2))
+
+            let tooOld = try migrator(schema, Self.first)
+            let error = try await databaseError { try await tooOld.verify(on: connection) }
+            #expect(
+                error.code == .schemaTooNew && error.message.contains("5 column, which needs a program at 2 or later"))
+
+            let breaking = Migration(version: 6, name: "break", sql: "DROP TABLE a")
+            _ = try await migrator(schema, Self.first, Self.second, harmless, breaking).apply(on: connection)
+            for migrator in [old, later] {
+                let error = try await databaseError { try await migrator.verify(on: connection) }
+                #expect(error.code == .schemaTooNew && error.message.contains("6 break, which needs a program at 6"))
+            }
+        }
+    }
+
+    @Test(
+        "A history without a word of old programs is one that needs its own program, and gets the column when it goes on"
+    )
+    func historyOfBefore() async throws {
+        try await TestDatabase.withSchema { connection, schema in
+            _ = try await migrator(schema, Self.first, Self.second).apply(on: connection)
+            try await connection.execute(script: "ALTER TABLE \(schema).schema_migrations DROP COLUMN oldest_program")
+            let error = try await databaseError { try await migrator(schema, Self.first).verify(on: connection) }
+            #expect(error.code == .schemaTooNew && error.message.contains("2 index, which needs a program at 2"))
+            let three = try migrator(schema, Self.first, Self.second, Self.third)
+            #expect(try await three.apply(on: connection) == [Self.third])
+            try await three.verify(on: connection)
+            let oldest = try await connection.query(
+                Statement("SELECT array_agg(oldest_program ORDER BY version) FROM \(schema).schema_migrations"))
+            #expect(try oldest[0].optionalInt64Array(0) == [nil, nil, 5])
+        }
+    }
+
     @Test("A migration that fails leaves nothing of itself, and those before it stay")
     func failing() async throws {
         try await TestDatabase.withSchema { connection, schema in

@@ -8,11 +8,11 @@ import Testing
 enum TestDatabase {
     static let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 
-    /// The server named by DATABASE_URL. Without it every test fails: nothing here is worth running without a server.
+    /// The server named by OWNER_DATABASE_URL. Without it every test fails: nothing here is worth running without a server.
     static func url() throws -> String {
         try #require(
-            ProcessInfo.processInfo.environment["DATABASE_URL"],
-            "set DATABASE_URL to a database in which the user may create schemas and end sessions")
+            ProcessInfo.processInfo.environment["OWNER_DATABASE_URL"],
+            "set OWNER_DATABASE_URL to a database in which the user may create schemas and end sessions")
     }
 
     static func url(with options: [(keyword: String, value: String)]) throws -> String {

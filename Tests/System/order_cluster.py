@@ -331,7 +331,9 @@ class DatabasePair(Servers):
         self.databases = [Database(self, number, self.ports[number - 1]) for number in (1, 2)]
         self.urls = {
             **(servers.urls if servers else {}),
-            "DATABASE_URL": self._database_url("order_worker", "order_worker"),
+            # One role for all.
+            **{name: self._database_url("order_worker", "order_worker")
+               for name in ("DATABASE_URL", "OWNER_DATABASE_URL", "READER_DATABASE_URL")},
             "ADMIN_DATABASE_URL": self._database_url("postgres", "postgres"),
         }
         self.vhost = servers.vhost if servers else "orders"

@@ -57,8 +57,12 @@ class Servers:
     NEEDED = (
         "AMQP_URL",
         "DATABASE_URL",
+        "OWNER_DATABASE_URL",
+        "READER_DATABASE_URL",
         "PUBLISHER_AMQP_URL",
         "CONSUMER_AMQP_URL",
+        "READER_AMQP_URL",
+        "READER_MANAGEMENT_URL",
         "ADMIN_AMQP_URL",
         "RABBITMQ_MANAGEMENT_URL",
         "ADMIN_DATABASE_URL",
@@ -185,18 +189,27 @@ class Stage:
                 # The tests' listener also reads the replies, of whichever publisher.
                 rights = {key: f"{right}|^replies\\." for key, right in rights.items()}
             servers.management("PUT", f"permissions/{self.name}/{quote(permission['user'], safe='')}", rights)
-        owner = urlsplit(servers.urls["DATABASE_URL"]).username
+        owner = urlsplit(servers.urls["OWNER_DATABASE_URL"]).username
         with closing(servers.database()) as database:
             database.cursor().execute(f'CREATE DATABASE {self.name} OWNER "{owner}"')
         self.amqp_url = with_path(servers.urls["AMQP_URL"], self.name)
         self.publisher_url = with_path(servers.urls["PUBLISHER_AMQP_URL"], self.name)
         self.consumer_url = with_path(servers.urls["CONSUMER_AMQP_URL"], self.name)
         self.admin_url = with_path(servers.urls["ADMIN_AMQP_URL"], self.name)
-        self.database_url = with_path(servers.urls["DATABASE_URL"], self.name)
+        # The worker's role, as everywhere but where the tables' owner is needed: for migrate and catalog apply, and for
+        # the tests' own statements.
+        self.worker_database_url = with_path(servers.urls["DATABASE_URL"], self.name)
+        self.reader_database_url = with_path(servers.urls["READER_DATABASE_URL"], self.name)
+        self.database_url = with_path(servers.urls["OWNER_DATABASE_URL"], self.name)
+        self.worker_role = urlsplit(self.worker_database_url).username
+        self.reader_role = urlsplit(self.reader_database_url).username
+        self.grants = ["--grant-worker", self.worker_role, "--grant-reader", self.reader_role]
+        if self.worker_role == urlsplit(self.database_url).username:
+            self.grants = []  # one role for all
         self.database_admin_url = with_path(servers.urls["ADMIN_DATABASE_URL"], self.name)
 
     def set_up(self) -> "Stage":
-        self.command_line("migrate")
+        self.command_line("migrate", *self.grants)
         self.command_line("topology", "apply")
         self.command_line("catalog", "apply", str(SAMPLE_CATALOG))
         return self
@@ -204,13 +217,15 @@ class Stage:
     def environment(self, **changes) -> dict:
         return {
             "AMQP_URL": self.amqp_url,
-            "DATABASE_URL": self.database_url,
+            "DATABASE_URL": self.worker_database_url,
             "HTTP_PORT": str(free_port()),
             **changes,
         }
 
     def command_line(self, *arguments: str, expect: int | None = 0, seconds: float = 90, input=None, **environment):
         """Runs the order-worker's command line; fails unless it ends with the expected status (None: any)."""
+        if arguments[0] in ("migrate", "catalog"):
+            environment = {"DATABASE_URL": self.database_url, **environment}
         done = subprocess.run(
             [str(self.servers.binary), *arguments],
             env={**os.environ, **self.environment(**environment)},

@@ -38,17 +38,17 @@ def test_seen_1_a_deleted_queue_stops_its_partition_alone(stage, customers, publ
 
 def test_seen_4_rights_that_are_missing_for_a_while_lose_no_command(stage, customers, publisher):
     worker = stage.workers[0]
-    owner = stage.query("SELECT current_user")[0][0]
+    role = stage.worker_role
     with closing(stage.servers.database(stage.database_url)) as database:
         cursor = database.cursor()
-        cursor.execute(f'REVOKE INSERT ON inbox FROM "{owner}"')
+        cursor.execute(f'REVOKE INSERT ON inbox FROM "{role}"')
         commands = [order(customer, subscription({"ov-ssl": 1})) for customer in customers]
         for command in commands:
             publisher.command(command)
         wait_until(lambda: not_ready(worker, "permission denied"), 20, "readiness names the cause")
         time.sleep(5)
         assert dead_letters(stage) == 0
-        cursor.execute(f'GRANT INSERT ON inbox TO "{owner}"')
+        cursor.execute(f'GRANT INSERT ON inbox TO "{role}"')
     wait_until(lambda: answered(stage, commands) == len(commands), 15, "all are applied")
     assert dead_letters(stage) == 0
     assert stage.query("SELECT count(*) FROM inbox WHERE outcome_type = 'command.rejected'") == [(0,)]

@@ -79,7 +79,7 @@ def test_a_malformed_setting_stops_the_start_and_is_named(stage):
 
 def test_secrets_are_hidden_from_the_printed_configuration(stage):
     done = stage.command_line("run", "--print-config")
-    for url in (stage.amqp_url, stage.database_url):
+    for url in (stage.amqp_url, stage.worker_database_url):
         secret = url.split("@")[0].rsplit(":", 1)[1]
         assert secret not in done.stdout + done.stderr
     assert "127.0.0.1" in done.stdout + done.stderr

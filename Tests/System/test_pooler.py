@@ -12,7 +12,7 @@ PGBOUNCER = "/usr/sbin/pgbouncer"
 
 
 def start_pooler(stage, port: int) -> subprocess.Popen:
-    url = urlsplit(stage.database_url)
+    url = urlsplit(stage.worker_database_url)
     folder = stage.folder / "pgbouncer"
     folder.mkdir()
     (folder / "users").write_text(f'"{unquote(url.username)}" "{unquote(url.password)}"\n')
@@ -41,7 +41,7 @@ def test_a_pooler_in_transaction_mode_that_ignores_options_is_refused_in_words(s
     port = free_port()
     pooler = start_pooler(stage, port)
     try:
-        url = urlsplit(stage.database_url)
+        url = urlsplit(stage.worker_database_url)
         pooled = url._replace(netloc=f"{url.netloc.rsplit('@', 1)[0]}@127.0.0.1:{port}").geturl()
         limit = time.monotonic() + 10
         while pooler.poll() is None and time.monotonic() < limit:

@@ -28,7 +28,13 @@ struct LaneConnections: Sendable {
         do {
             let store = BatchStore(connection: session)
             try await store.requireOwnSession()
-            try await Migrator(migrations: OrderMigrations.all).verify(on: session)
+            let migrator = try Migrator(migrations: OrderMigrations.all)
+            let version = try await migrator.verify(on: session)
+            if version > migrator.latestVersion {
+                logger.info(
+                    "the schema is newer than this program, which goes on working with it",
+                    metadata: ["schema": "\(version)", "program": "\(migrator.latestVersion)"])
+            }
             for fault in try await DatabaseConditions.requireFit(on: session) {
                 logger.warning("\(fault.text)", metadata: ["advice": "\(fault.mend)"])
             }
