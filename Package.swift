@@ -61,6 +61,7 @@ let package = Package(
                 .embedInCode("Migrations/m14_audits.sql"),
                 .embedInCode("Migrations/m15_operations.sql"),
                 .embedInCode("Migrations/m16_roles.sql"),
+                .embedInCode("Migrations/m17_collation.sql"),
             ],
             swiftSettings: settings),
         .target(

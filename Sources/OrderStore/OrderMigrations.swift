@@ -25,6 +25,7 @@ public enum OrderMigrations {
         Migration(version: 14, name: "audits", sql: text(PackageResources.m14_audits_sql)),
         Migration(version: 15, name: "operations", sql: text(PackageResources.m15_operations_sql)),
         Migration(version: 16, name: "roles", sql: text(PackageResources.m16_roles_sql), oldestProgram: 15),
+        Migration(version: 17, name: "collation", sql: text(PackageResources.m17_collation_sql), oldestProgram: 15),
     ]
 
     /// The program's own: the schema's version that it was written for.

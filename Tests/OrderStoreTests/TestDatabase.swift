@@ -35,7 +35,7 @@ struct TestDatabase: Sendable {
 
     /// Runs `body` with a new database that has the schema and the catalog of ``TestCatalog``.
     static func withDatabase(_ body: (TestDatabase) async throws -> Void) async throws {
-        try await withNew { database in
+        try await withEmpty { database in
             try await database.withConnection { connection in
                 _ = try await Migrator(migrations: OrderMigrations.all).apply(on: connection)
                 let changes = try await CatalogStore(connection: connection).apply(TestCatalog.file(), dryRun: false)
@@ -52,11 +52,15 @@ struct TestDatabase: Sendable {
     }
 
     /// Runs `body` with a new database without a schema.
-    static func withEmpty(_ body: (TestDatabase) async throws -> Void) async throws { try await withNew(body) }
+    ///
+    /// - Parameter options: of its creation, such as its locale.
+    static func withEmpty(
+        _ options: String = "", _ body: (TestDatabase) async throws -> Void
+    ) async throws {
+        try await withNew(template: options.isEmpty ? "template1" : "template0 \(options)", body)
+    }
 
-    private static func withNew(template: String = "template1", _ body: (TestDatabase) async throws -> Void)
-        async throws
-    {
+    private static func withNew(template: String, _ body: (TestDatabase) async throws -> Void) async throws {
         let name = "test_\(UInt64.random(in: 0 ... .max))"
         let admin = try await Connection.connect(ConnectionConfiguration(url: address()), logger: logger)
         do {
