@@ -21,30 +21,32 @@ struct LanePauseTests {
     /// Looks around, as the machine does every half second, and answers whatever finds nothing.
     private mutating func look(paused: Set<Int> = []) -> [Machine.Action] {
         now += .seconds(1)
-        var all = tell(.tick)
-        var last = all
-        for _ in 0..<20 {
-            var answer: Machine.Event?
-            for action in last {
-                switch action {
-                case .look:
-                    let owned = Set(machine.partitions.keys)
-                    answer = .looked(
+        return answer(tell(.tick), paused: paused)
+    }
+
+    /// - Returns: these actions and those that followed from the answers.
+    private mutating func answer(_ actions: [Machine.Action], paused: Set<Int> = []) -> [Machine.Action] {
+        var all = actions
+        var next = 0
+        while next < all.count {
+            let action = all[next]
+            next += 1
+            switch action {
+            case .look:
+                let owned = Set(machine.partitions.keys)
+                all += tell(
+                    .looked(
                         LaneView(
                             ownership: OwnershipView(lanes: [1], owned: owned, ownedHere: owned), partitions: 2,
-                            paused: paused))
-                case .take(let partitions): answer = .took(partitions)
-                case .readLeftover: answer = .leftover([], quarantined: [])
-                case .readParked:
-                    answer = .parked([], customers: 0, BarrierProgress(number: 0, behind: [], isNew: false))
-                case .fence: answer = .fenced
-                case .consume(_, let consumer, _): answer = .consumerOpened(consumer)
-                default: break
-                }
+                            paused: paused)))
+            case .take(let partitions): all += tell(.took(partitions))
+            case .readLeftover: all += tell(.leftover([], quarantined: []))
+            case .readParked:
+                all += tell(.parked([], customers: 0, BarrierProgress(number: 0, behind: [], isNew: false)))
+            case .fence: all += tell(.fenced)
+            case .consume(_, let consumer, _): all += tell(.consumerOpened(consumer))
+            default: break
             }
-            guard let answer else { break }
-            last = tell(answer)
-            all += last
         }
         return all
     }
@@ -65,7 +67,7 @@ struct LanePauseTests {
 
     private mutating func serve() {
         _ = tell(.tick)
-        _ = tell(.connected(rankKey: 1))
+        _ = answer(tell(.connected(rankKey: 1)))
         for _ in 0..<4 { _ = look() }
         #expect(state(0) == .consumed && state(1) == .consumed)
     }
@@ -110,7 +112,7 @@ struct LanePauseTests {
     @Test("Paused before it is consumed, it never is; and it can be handed over")
     mutating func handOver() throws {
         _ = tell(.tick)
-        _ = tell(.connected(rankKey: 1))
+        _ = answer(tell(.connected(rankKey: 1)), paused: [0, 1])
         for _ in 0..<4 { _ = look(paused: [0, 1]) }
         #expect(state(0) == .paused && state(1) == .paused)
         let actions = tell(.stop)
