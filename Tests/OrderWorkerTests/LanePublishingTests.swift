@@ -31,6 +31,21 @@ struct LanePublishingTests {
             .first
     }
 
+    @Test("What is sent at once is bounded by bytes, and one that is larger goes alone")
+    mutating func isBoundedByBytes() {
+        let sizes = [3 << 20, 1 << 20, 1, 5 << 20, 1]
+        let events = sizes.enumerated().map { index, bytes in
+            var event = event(Int64(index + 1), of: 1)
+            event.bytes = bytes
+            return event
+        }
+        machine.publish(events, at: .zero)
+        #expect(sent(.tick, at: 1) == ["event 1", "event 2"])
+        #expect(sent(.published([.confirmed, .confirmed], nil), at: 1) == ["event 3"])
+        #expect(sent(.published([.confirmed], nil), at: 1) == ["event 4"])
+        #expect(sent(.published([.confirmed], nil), at: 1) == ["event 5"])
+    }
+
     @Test("Only what is refused alone, on a channel that was opened for it, goes into quarantine")
     mutating func isTriedOnceMoreOnANewChannel() {
         machine.publish([event(1, of: 1)], at: .zero)

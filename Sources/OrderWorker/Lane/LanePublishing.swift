@@ -143,7 +143,12 @@ extension LaneStateMachine {
             if publisher.reason != nil { publishingResumed() }
             return
         }
-        let count = min(publisher.wave ?? limits.publishedAtOnce, limits.publishedAtOnce, first.messages.count)
+        let most = min(publisher.wave ?? limits.publishedAtOnce, limits.publishedAtOnce, first.messages.count)
+        var (count, bytes) = (0, 0)
+        while count < most, count == 0 || bytes + first.messages[count].bytes <= limits.publishedBytesAtOnce {
+            bytes += first.messages[count].bytes
+            count += 1
+        }
         publishing = count
         actions.append(.publish(Array(first.messages.prefix(count))))
     }

@@ -417,6 +417,8 @@ struct LaneLimits: Sendable, Hashable {
     var quarantineInterval = Duration.seconds(2)
     /// Messages that are sent to the broker before its confirms are waited for.
     var publishedAtOnce = 1000
+    /// Bytes of them: each publication has a deadline of its own, within which the broker has to take it all.
+    var publishedBytesAtOnce = 4 << 20
 }
 
 /// A small generator, so that one number repeats all of a lane's jitter.

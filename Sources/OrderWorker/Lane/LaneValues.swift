@@ -65,6 +65,8 @@ struct Outgoing<Message: Sendable>: Sendable {
     let partition: Int
     let source: Source
     let message: Message
+    /// The size of its body.
+    var bytes = 0
 
     /// Whether it stands in the database until it is published.
     var isStored: Bool {

@@ -238,7 +238,8 @@ extension Outgoing where Message == OutgoingMessage {
     init(_ entry: OutboxEntry, _ source: Source, cause: Place? = nil) {
         self.init(
             cause: cause, customer: entry.event.customerID, partition: entry.partition, source: source,
-            message: entry.event.announcement(correlationID: entry.correlationID, trace: entry.trace))
+            message: entry.event.announcement(correlationID: entry.correlationID, trace: entry.trace),
+            bytes: entry.event.data.count)
     }
 
     /// What is made again when its delivery comes again.
@@ -246,7 +247,7 @@ extension Outgoing where Message == OutgoingMessage {
         let isDeadLetter = message.exchange.isEmpty && message.routingKey == Topology.deadLetters
         self.init(
             cause: item.place, customer: item.customer ?? CustomerID(high: 0, low: 0), partition: item.place.partition,
-            source: isDeadLetter ? .deadLetter : .delivery, message: message)
+            source: isDeadLetter ? .deadLetter : .delivery, message: message, bytes: message.message.body.count)
     }
 }
 
