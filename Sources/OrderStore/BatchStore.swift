@@ -14,11 +14,17 @@ public struct BatchRequest: Sendable {
     /// How many bytes of stored commands and outcomes may be read for commands that were received before. The others of them
     /// are named by ``LoadedBatch/postponed``.
     public var repeatedBytes = 8 << 20
+    /// How many subscriptions that are due may be loaded, and about how many lines of invoices that are. What doesn't fit is
+    /// told by ``CustomerState/dueBound`` and ``LoadedBatch/incomplete``.
+    public var dueLimit = 1000
+    public var lineLimit = 10_000
 
     /// The request for `commands`, each thing once.
     public init(_ commands: [(key: InboxKey, command: Command)], dueBy horizon: Timestamp) {
         self.keys = Array(Set(commands.map(\.key)))
-        self.customers = Array(Set(commands.map(\.command.customerID)))
+        var seen: Set<CustomerID> = []
+        // In their order: where not everything can be loaded, the first customer's comes first.
+        self.customers = commands.map(\.command.customerID).filter { seen.insert($0).inserted }
         self.subscriptions = commands.flatMap { command in
             command.command.subscriptionIDs.map { (command.command.customerID, $0) }
         }
@@ -46,6 +52,8 @@ public struct LoadedBatch: Sendable {
     /// What is parked of the customers.
     public let parked: [ParkedWay: ParkedBacklog]
     public let states: [CustomerState]
+    /// Customers of whom not everything was loaded that it takes to decide their commands, as there was too much of others.
+    public let incomplete: Set<CustomerID>
     public let invoiceNumbers: [InvoiceSeries: Int64]
 }
 
@@ -149,21 +157,23 @@ public struct BatchStore: Sendable {
             InvoiceTable.lockSeries(request.customers, dueBy: request.horizon, and: missing.series),
             SubscriptionTable.load(
                 customers: request.customers, named: request.subscriptions, charges: request.transactions,
-                dueBy: request.horizon),
+                dueBy: request.horizon, limit: request.dueLimit),
             TransactionTable.loadCharges(request.transactions),
             InvoiceTable.loadOpen(request.customers),
             TransactionTable.loadDueInvoiceLines(
-                request.customers, dueBy: request.horizon, and: missing.invoiceLines.sorted()),
+                request.customers, dueBy: request.horizon, and: missing.invoiceLines.sorted(),
+                limit: request.lineLimit),
             BarrierTable.state,
         ]
         return try await connection.run(statements, during: "loading a batch") { results in
-            try Self.read(results, dueBy: request.horizon, missing)
+            try Self.read(results, of: request, missing)
         }
     }
 
     private static func read(
-        _ results: [Rows], dueBy horizon: Timestamp, _ missing: MissingState
+        _ results: [Rows], of request: BatchRequest, _ missing: MissingState
     ) throws -> LoadedBatch {
+        let horizon = request.horizon
         var states: [CustomerID: CustomerState] = [:]
         var partitions: [CustomerID: Int] = [:]
         for row in results[2] {
@@ -171,9 +181,21 @@ public struct BatchStore: Sendable {
             states[customer.id] = CustomerState(id: customer.id, customer: customer)
             partitions[customer.id] = try CustomerTable.readPartition(row)
         }
+        var bounds: [CustomerID: DueBound] = [:]
+        var dueCount = 0
         for row in results[6] {
             let subscription = try SubscriptionTable.read(row)
             states[subscription.customerID]?.subscriptions[subscription.id] = subscription
+            guard try SubscriptionTable.readIsDue(row) else { continue }
+            dueCount += 1
+            let bound = DueBound(day: subscription.period.end, subscription: subscription.id)
+            bounds[subscription.customerID] = max(bounds[subscription.customerID] ?? bound, bound)
+        }
+        var incomplete: Set<CustomerID> = []
+        if dueCount >= request.dueLimit, let last = request.customers.lastIndex(where: { bounds[$0] != nil }) {
+            let customer = request.customers[last]
+            states[customer]?.dueBound = bounds[customer]
+            incomplete.formUnion(request.customers[(last + 1)...])
         }
         for row in results[7] {
             let charge = try TransactionTable.readCharge(row)
@@ -187,8 +209,12 @@ public struct BatchStore: Sendable {
             }
         }
         for row in results[9] {
-            let line = try TransactionTable.read(row)
-            states[line.customerID]?.openInvoiceLines?.append(line)
+            let (customer, line) = try TransactionTable.readDueLine(row)
+            if let line {
+                states[customer]?.openInvoiceLines?.append(line)
+            } else {
+                incomplete.insert(customer)
+            }
         }
         var known: [InboxKey: InboxEntry] = [:]
         var postponed: Set<InboxKey> = []
@@ -214,7 +240,7 @@ public struct BatchStore: Sendable {
             postponed: postponed, partitions: partitions,
             undrained: Set(try results[1].first?.int64Array(1).map(Int.init) ?? []), barrier: barrier,
             fences: fences, parked: parked, states: states.values.sorted { $0.id < $1.id },
-            invoiceNumbers: numbers)
+            incomplete: incomplete, invoiceNumbers: numbers)
     }
 
     /// Stores the changes, inbox and outbox, removes what was published meanwhile, and commits. One round trip.

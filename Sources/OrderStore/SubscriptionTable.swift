@@ -6,38 +6,44 @@ internal import PostgreSQL
 enum SubscriptionTable {
     /// The subscriptions that are named, those of charges that are named, and those of the customers that may be due: by
     /// the hint, or because their period ends, in whatever zone, by the day of `now`.
+    ///
+    /// - Parameter limit: how many of those may be loaded whose period ends: of the first customers, of each those that end
+    ///   first.
     static func load(
         customers: [CustomerID], named: [(CustomerID, SubscriptionID)], charges: [(CustomerID, TransactionID)],
-        dueBy now: Timestamp
+        dueBy now: Timestamp, limit: Int = .max
     ) -> Statement {
         Statement(
             name: "load subscriptions",
             """
             WITH wanted AS (
-                SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS named (customer_id, subscription_id)
-                UNION
-                SELECT t.customer_id, t.subscription_id
+                SELECT *, false AS is_due FROM unnest($1::uuid[], $2::uuid[]) AS named (customer_id, subscription_id)
+                UNION ALL
+                SELECT t.customer_id, t.subscription_id, false
                 FROM unnest($3::uuid[], $4::uuid[]) AS c (customer_id, transaction_id)
                 CROSS JOIN LATERAL (
                     SELECT customer_id, subscription_id FROM transactions
                     WHERE customer_id = c.customer_id AND transaction_id = c.transaction_id OFFSET 0) AS t
-                UNION
-                SELECT s.customer_id, s.subscription_id
-                FROM unnest($5::uuid[]) AS c (customer_id)
-                CROSS JOIN LATERAL (
-                    SELECT customer_id, subscription_id FROM subscriptions
-                    WHERE customer_id = c.customer_id AND due_at <= $6 OFFSET 0) AS s
-                UNION
-                SELECT s.customer_id, s.subscription_id
-                FROM unnest($5::uuid[]) AS c (customer_id)
-                CROSS JOIN LATERAL (
-                    SELECT customer_id, subscription_id FROM subscriptions
-                    WHERE customer_id = c.customer_id AND period_end <= $7 AND due_at IS NOT NULL OFFSET 0) AS s
+                UNION ALL
+                (SELECT s.customer_id, s.subscription_id, false
+                 FROM unnest($5::uuid[]) AS c (customer_id)
+                 CROSS JOIN LATERAL (
+                     SELECT customer_id, subscription_id FROM subscriptions
+                     WHERE customer_id = c.customer_id AND due_at <= $6 AND period_end > $7 OFFSET 0) AS s
+                 LIMIT $8)
+                UNION ALL
+                (SELECT s.customer_id, s.subscription_id, true
+                 FROM unnest($5::uuid[]) WITH ORDINALITY AS c (customer_id, place)
+                 CROSS JOIN LATERAL (
+                     SELECT customer_id, subscription_id, period_end FROM subscriptions
+                     WHERE customer_id = c.customer_id AND period_end <= $7 AND due_at IS NOT NULL
+                     ORDER BY period_end, subscription_id LIMIT $8) AS s
+                 ORDER BY c.place, s.period_end, s.subscription_id LIMIT $8)
             )
             SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
                    s.period_start, s.period_end, s.auto_renewal, s.due_at, s.anchor_index, s.anchor_start, i.types,
-                   i.quantities, i.renewal_quantities
-            FROM wanted
+                   i.quantities, i.renewal_quantities, wanted.is_due
+            FROM (SELECT customer_id, subscription_id, bool_or(is_due) AS is_due FROM wanted GROUP BY 1, 2) AS wanted
             CROSS JOIN LATERAL (
                 SELECT * FROM subscriptions
                 WHERE customer_id = wanted.customer_id AND subscription_id = wanted.subscription_id OFFSET 0) AS s
@@ -51,9 +57,12 @@ enum SubscriptionTable {
             [
                 .identifiers(named.map(\.0)), .identifiers(named.map(\.1)), .identifiers(charges.map(\.0)),
                 .identifiers(charges.map(\.1)), .identifiers(customers), .timestamptz(now.microseconds),
-                .date(now.latestDate.days),
+                .date(now.latestDate.days), .int8(Int64(limit)),
             ])
     }
+
+    /// Whether the row of ``load(customers:named:charges:dueBy:limit:)`` is of those whose period ends.
+    static func readIsDue(_ row: Row) throws -> Bool { try row.bool(.index(16)) }
 
     static func read(_ row: Row) throws -> Subscription {
         var column = ColumnReader(row)

@@ -33,21 +33,37 @@ enum TransactionTable {
     }
 
     /// The lines of the customers' open invoices that are due to be closed, and of all that `others` have open.
+    ///
+    /// - Parameter limit: how many lines may be loaded before another invoice's are; those of the first are in any case. Of an
+    ///   invoice whose lines are not loaded there is one row without a line.
     static func loadDueInvoiceLines(
-        _ customers: [CustomerID], dueBy now: Timestamp, and others: [CustomerID] = []
+        _ customers: [CustomerID], dueBy now: Timestamp, and others: [CustomerID] = [], limit: Int = .max
     ) -> Statement {
         Statement(
             name: "load invoice lines",
             """
-            SELECT \(columns)
-            FROM (SELECT customer_id, invoice_id FROM invoices
-                  WHERE customer_id = ANY ($1::uuid[]) AND state = 'open' AND (due_at <= $2 OR customer_id = ANY ($3))
-                  OFFSET 0) AS i
-            CROSS JOIN LATERAL (
+            SELECT i.customer_id, i.is_loaded, \(columns)
+            FROM (SELECT customer_id, invoice_id, sum(lines) OVER (ORDER BY place) - lines < $4 AS is_loaded
+                  FROM (SELECT customer_id, invoice_id, array_position($1::uuid[], customer_id) AS place,
+                               (SELECT count(*) FROM transactions AS l
+                                WHERE l.customer_id = o.customer_id AND l.invoice_id = o.invoice_id) AS lines
+                        FROM invoices AS o
+                        WHERE customer_id = ANY ($1::uuid[]) AND state = 'open'
+                          AND (due_at <= $2 OR customer_id = ANY ($3))
+                        OFFSET 0) AS due) AS i
+            LEFT JOIN LATERAL (
                 SELECT * FROM transactions
-                WHERE customer_id = i.customer_id AND invoice_id = i.invoice_id OFFSET 0) AS t
-            ORDER BY t.customer_id, t.at, t.transaction_id
-            """, [.identifiers(customers), .timestamptz(now.microseconds), .identifiers(others)])
+                WHERE customer_id = i.customer_id AND invoice_id = i.invoice_id AND i.is_loaded OFFSET 0) AS t ON true
+            ORDER BY i.customer_id, t.at, t.transaction_id
+            """,
+            [.identifiers(customers), .timestamptz(now.microseconds), .identifiers(others), .int8(Int64(limit))])
+    }
+
+    /// A line of ``loadDueInvoiceLines(_:dueBy:and:limit:)``; nil where the customer's aren't loaded.
+    static func readDueLine(_ row: Row) throws -> (customer: CustomerID, line: Transaction?) {
+        var column = ColumnReader(row)
+        let customer: CustomerID = try column.identifier()
+        return (customer, try column.bool() ? try read(&column) : nil)
     }
 
     /// All that a customer has ever had.

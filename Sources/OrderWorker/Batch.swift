@@ -91,8 +91,41 @@ private struct Admitted {
     }
 }
 
+/// A part of a settlement that is too large for one transaction, kept as a command of the worker's own.
+private struct SettledPart {
+    /// The command before which it was settled.
+    let command: ReceivedCommand
+    let envelope: CommandEnvelope
+    let outcome: Event
+
+    init(before command: ReceivedCommand, _ cause: CommandEnvelope, _ work: inout UnitOfWork) {
+        let customer = cause.command.customerID
+        self.command = command
+        envelope = CommandEnvelope(
+            key: CommandKey(
+                source: EventMessage.source,
+                id: "settle \(customer) part \(work.sequence(of: customer)) \(cause.effectiveAt)"),
+            publisher: .worker, effectiveAt: cause.effectiveAt, command: .settle(customer))
+        outcome = work.settlePart(envelope)
+    }
+
+    func inboxEntry(_ outcome: StoredEvent, by catalog: Catalog, receivedAt now: Timestamp) -> InboxEntry {
+        let customer = envelope.command.customerID
+        return InboxEntry(
+            receivedAt: now, key: InboxKey(sender: InboxKey.worker, command: envelope.key), customerID: customer,
+            partition: command.partition, type: envelope.command.type.rawValue, publisher: envelope.publisher.name,
+            effectiveAt: envelope.effectiveAt, data: SettleCommand.data(of: customer), trace: command.trace,
+            outcome: outcome, catalogVersion: catalog.version)
+    }
+}
+
 /// The deliveries of one batch, read.
 struct Batch: Sendable {
+    /// About how many transactions and lines of closed invoices a batch may settle.
+    var settlementLimit = 1000
+    /// How many subscriptions that are due may be loaded.
+    var dueLimit = 1000
+
     let entries: [LaneCommand]
     /// Which entries come from where they were parked, and where they stand there.
     var parked: [Int: ParkedEntry] = [:]
@@ -103,11 +136,13 @@ struct Batch: Sendable {
 
     /// What the batch has to load.
     func request(_ admission: Admission, catalog: Catalog, dueBy horizon: Timestamp) -> BatchRequest {
-        return BatchRequest(
+        var request = BatchRequest(
             commands.map { command in
                 let publisher = admission.publisher(of: command, catalog: catalog)
                 return (key: admission.key(of: command, publisher, catalog: catalog), command: command.decoded.command)
             }, dueBy: horizon)
+        request.dueLimit = dueLimit
+        return request
     }
 
     /// Decides the commands in order. Those that are in the inbox, or earlier in the batch, get their outcome again; those
@@ -120,7 +155,9 @@ struct Batch: Sendable {
     ) -> DecidedBatch {
         var work = UnitOfWork(
             catalog: catalog, states: loaded.states, invoiceNumbers: loaded.invoiceNumbers, now: now,
-            identifiers: identifiers)
+            identifiers: identifiers, settlementLimit: settlementLimit)
+        var parts: [SettledPart] = []
+        var postponed = loaded.incomplete
         var order = PartitionOrder(
             partitions: loaded.partitions, count: partitionCount, undrained: loaded.undrained, barrier: loaded.barrier,
             fences: loaded.fences, parked: loaded.parked)
@@ -145,6 +182,10 @@ struct Batch: Sendable {
                 let publisher = admission.publisher(of: command, catalog: catalog)
                 let key = admission.key(of: command, publisher, catalog: catalog)
                 let customer = command.decoded.command.customerID
+                if postponed.contains(customer) {
+                    outcomes.append(.postponed)
+                    continue
+                }
                 var holder: Int?
                 if let entry = parked[index] {
                     holder = order.takeParked(customer, by: command.partition, orderedAt: entry.orderedAt)
@@ -162,7 +203,13 @@ struct Batch: Sendable {
                     let envelope = CommandEnvelope(
                         key: command.decoded.key, publisher: publisher,
                         effectiveAt: admission.effectiveTime(of: command, now: now), command: command.decoded.command)
-                    if admission.mayDefer(command), work.waitsForCustomer(envelope) {
+                    let settlement = work.settlement(before: envelope)
+                    if settlement != .small {
+                        // It is decided once all that is due has been settled, and what comes behind it after that.
+                        if settlement == .large { parts.append(SettledPart(before: command, envelope, &work)) }
+                        postponed.insert(customer)
+                        outcome = .postponed
+                    } else if admission.mayDefer(command), work.waitsForCustomer(envelope) {
                         deferred += 1
                         besides.append(
                             (index, admission.relay.deferred(command.delivery, attempts: command.attempts + 1)))
@@ -193,7 +240,12 @@ struct Batch: Sendable {
         decided.barriers = order.passed
         decided.toPark = toPark
         decided.unparked = unparked
-        addEvents(changes.events, events, inOrder, to: &decided)
+        addEvents(changes.events, events, inOrder, parts, to: &decided)
+        for part in parts {
+            if let outcome = events[part.outcome.id] {
+                decided.commands.append(part.inboxEntry(outcome, by: catalog, receivedAt: now))
+            }
+        }
         for admitted in inOrder {
             guard let outcome = events[admitted.outcome.id] else { continue }
             decided.commands.append(admitted.inboxEntry(outcome, by: catalog, receivedAt: now))
@@ -221,12 +273,14 @@ struct Batch: Sendable {
     /// The events in the order in which they have to be published, each in its customer's partition. An outcome also goes
     /// to who asked for it.
     private func addEvents(
-        _ events: [Event], _ stored: [EventID: StoredEvent], _ admitted: [Admitted], to decided: inout DecidedBatch
+        _ events: [Event], _ stored: [EventID: StoredEvent], _ admitted: [Admitted], _ parts: [SettledPart],
+        to decided: inout DecidedBatch
     ) {
         let askers = Dictionary(admitted.map { ($0.outcome.id, $0) }, uniquingKeysWith: { first, _ in first })
         let causes = Dictionary(admitted.map { ($0.envelope.key, $0) }, uniquingKeysWith: { _, last in last })
         let partitions = Dictionary(
-            admitted.map { ($0.envelope.command.customerID, $0.command.partition) },
+            admitted.map { ($0.envelope.command.customerID, $0.command.partition) }
+                + parts.map { ($0.envelope.command.customerID, $0.command.partition) },
             uniquingKeysWith: { first, _ in first })
         var asker: Admitted?
         for event in events {

@@ -29,8 +29,10 @@ enum SettleCommand {
             appID: EventMessage.source, headers: headers, deliveryMode: .persistent)
         return OutgoingMessage(
             exchange: Topology.commands, routingKey: due.id.description, isMandatory: true,
-            message: Message(properties: properties, body: Array("{\"customerId\":\"\(due.id)\"}".utf8)))
+            message: Message(properties: properties, body: data(of: due.id)))
     }
+
+    static func data(of customer: CustomerID) -> [UInt8] { Array("{\"customerId\":\"\(customer)\"}".utf8) }
 
     /// The time as of which a settlement of the worker's own account counts: its own, but no time that is still to come,
     /// unless an operator let time run ahead. A machine whose clock is wrong settles nothing early by it.

@@ -15,6 +15,9 @@ public struct CustomerState: Hashable, Sendable {
     /// The lines of `openInvoice`; nil where they weren't loaded, as it didn't seem due to be closed.
     public var openInvoiceLines: [Transaction]?
 
+    /// Where not all that is due was loaded: the last of what was, in the order in which it falls due. nil where all was.
+    public var dueBound: DueBound?
+
     public init(
         id: CustomerID, customer: Customer? = nil, subscriptions: [SubscriptionID: Subscription] = [:],
         charges: [TransactionID: Charge] = [:], openInvoice: Invoice? = nil, openInvoiceLines: [Transaction]? = nil

@@ -15,7 +15,53 @@ enum Due: Equatable {
     }
 }
 
+/// A place in the order in which a customer's subscriptions fall due.
+public struct DueBound: Sendable, Hashable, Comparable {
+    let day: CalendarDate
+    let subscription: SubscriptionID
+
+    public init(day: CalendarDate, subscription: SubscriptionID) {
+        self.day = day
+        self.subscription = subscription
+    }
+
+    public static func < (left: DueBound, right: DueBound) -> Bool {
+        (left.day, left.subscription) < (right.day, right.subscription)
+    }
+}
+
+extension Due {
+    /// Whether everything that falls due before it was loaded.
+    func isWithin(_ bound: DueBound?) -> Bool {
+        guard let bound else { return true }
+        return switch self {
+        case .invoice(let day): day <= bound.day
+        case .subscription(let subscription, let day):
+            (day, subscription.id) <= (bound.day, bound.subscription)
+        }
+    }
+}
+
 extension CustomerState {
+    /// Whether something is due by `today` that was not loaded.
+    func lacksDue(through today: CalendarDate) -> Bool { dueBound.map { $0.day <= today } ?? false }
+
+    /// About how many transactions and lines it takes to settle what is due by `today` and was loaded.
+    func settlementWeight(through today: CalendarDate) -> Int {
+        guard customer != nil else { return 0 }
+        var weight = 0
+        if let invoice = openInvoice, invoice.end <= today { weight += 1 + (openInvoiceLines?.count ?? 0) }
+        for subscription in subscriptions.values {
+            guard let day = subscription.dueOn, day <= today,
+                Due.subscription(subscription, on: day).isWithin(dueBound)
+            else { continue }
+            let period = max(1, Int(subscription.period.end.days) - Int(subscription.period.start.days))
+            let periods = subscription.autoRenewal ? 1 + (Int(today.days) - Int(day.days)) / period : 1
+            weight += periods * max(1, subscription.inventory.count)
+        }
+        return weight
+    }
+
     /// What fell due first, up to and including `today`.
     ///
     /// On the same day the invoice comes first, for what happens from then on belongs to the next month; then the

@@ -59,15 +59,22 @@ public struct UnitOfWork {
     private var ledgers: [CustomerID: CustomerLedger] = [:]
     /// The order in which customers were first touched.
     private var order: [CustomerID] = []
+    /// How many transactions and lines of closed invoices settlements may come to at a time.
+    private let settlementLimit: Int
+    private var settlementLeft: Int
 
     /// - Parameters:
     ///   - states: of the customers that the commands name; one that is missing doesn't exist.
     ///   - invoiceNumbers: the last number given in each series in which an invoice may be closed.
     ///   - now: the time of the decisions: the day of it is that on which they are booked.
+    ///   - settlementLimit: about how many transactions and lines of closed invoices settlements may come to; see
+    ///     ``settlement(before:)``.
     public init(
         catalog: Catalog, states: [CustomerState], invoiceNumbers: [InvoiceSeries: Int64], now: Timestamp,
-        identifiers: IdentifierSource
+        identifiers: IdentifierSource, settlementLimit: Int = .max
     ) {
+        self.settlementLimit = settlementLimit
+        self.settlementLeft = settlementLimit
         self.catalog = catalog
         self.stamp = Stamp(now: now, identifiers: identifiers, invoiceNumbers: invoiceNumbers)
         self.loadedInvoiceNumbers = invoiceNumbers
@@ -76,6 +83,45 @@ public struct UnitOfWork {
             order.append(state.id)
         }
     }
+
+    /// What settling takes before a command can be decided here.
+    public enum Settlement: Sendable, Hashable {
+        /// Little enough: ``decide(_:)`` does it.
+        case small
+        /// More than one unit of work should take: first ``settlePart(_:)``, and the command in a later unit of work.
+        case large
+        /// Whatever it takes, this unit of work has done enough.
+        case later
+    }
+
+    /// What settling takes before a command can be decided here, so that a unit of work stays small in memory however much
+    /// has fallen due. Of each unit of work at least the first command makes progress.
+    public func settlement(before envelope: CommandEnvelope) -> Settlement {
+        guard let state = ledgers[envelope.command.customerID]?.state,
+            case .success(let partner) = partner(for: envelope, state.customer)
+        else { return .small }
+        let today = partner.zone.date(of: envelope.effectiveAt)
+        let weight = state.settlementWeight(through: today)
+        let isLarge = state.lacksDue(through: today) || weight > settlementLimit
+        if weight == 0 { return isLarge ? .later : .small }
+        if settlementLeft <= 0 { return .later }
+        return isLarge ? .large : weight <= settlementLeft ? .small : .later
+    }
+
+    /// Settles a part of what is due, in the order in which it fell due.
+    ///
+    /// - Parameter envelope: the worker's own command to settle it, as which the part is kept.
+    /// - Returns: the outcome of that.
+    public mutating func settlePart(_ envelope: CommandEnvelope) -> Event {
+        isInParts = true
+        defer { isInParts = false }
+        return decide(envelope)
+    }
+
+    private var isInParts = false
+
+    /// The number of the customer's last event.
+    public func sequence(of customer: CustomerID) -> Int64 { ledgers[customer]?.state.customer?.sequence ?? 0 }
 
     /// Decides one command: settles what fell due before it, then accepts or rejects it.
     ///
@@ -157,9 +203,12 @@ public struct UnitOfWork {
     private mutating func settle(_ ledger: inout CustomerLedger, before command: DecisionContext) -> Int {
         let before = ledger.events.count
         while let due = ledger.state.nextDue(through: command.today) {
+            if isInParts, settlementLeft <= 0 || !due.isWithin(ledger.state.dueBound) { break }
+            let transactions = ledger.transactions.count
             let context = DecisionContext(settling: due.day, before: command, now: stamp.now)
             switch due {
             case .invoice:
+                settlementLeft -= ledger.state.openInvoiceLines?.count ?? 0
                 ledger.closeInvoice(context, &stamp)
             case .subscription(let id, _):
                 let decision = ledger.state.settle(id, context, &stamp.identifiers) {
@@ -167,6 +216,7 @@ public struct UnitOfWork {
                 }
                 _ = ledger.apply(decision, context, &stamp)
             }
+            settlementLeft -= max(1, ledger.transactions.count - transactions)
             ledger.settled(through: due.day)
         }
         return ledger.events.count - before

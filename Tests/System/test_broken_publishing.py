@@ -1,5 +1,6 @@
 """What the broker refuses, returns or never takes stops what depends on it, and goes out in order once the cause is gone."""
 
+import datetime
 import os
 import subprocess
 import time
@@ -333,6 +334,30 @@ def test_seen_7_the_largest_orders_are_applied_in_little_memory(stage, publisher
     print(f"peaks of {peaks} MiB")
     assert stage.query("SELECT count(*) FROM inbox WHERE outcome_type = 'subscription.ordered'") == [(200,)]
     assert max(peaks) < 128
+
+
+def test_seen_7_a_settlement_of_thousands_of_subscriptions_takes_little_memory(stage, publisher, full):
+    count = 5000 if full else 2000
+    customer = new_id()
+    made = create_customer(customer)
+    wanted = [
+        order(customer, *[subscription({"ov-ssl": 1, "smime": 2}, "P1M", autoRenewal=True) for _ in range(100)])
+        for _ in range(count // 100)
+    ]
+    worker = stage.start_worker()
+    for command in [made, *wanted]:
+        publisher.command(command)
+    wait_until(lambda: answered(stage, wanted) == len(wanted), 120, "all are applied")
+    until = (datetime.date.today() + datetime.timedelta(days=32)).isoformat()
+    stage.command_line("clock", "run", "--until", until)
+    last = rename(customer, 0)
+    publisher.command(last)
+    wait_until(lambda: answered(stage, [last]) == 1, 60, "a command that comes after it")
+    wait_until(lambda: waiting_events(stage) == 0, 60, "all is published")
+    renewed = stage.query("SELECT count(DISTINCT (subscription_id, period_index)) FROM transactions WHERE type = 'renewal'")
+    assert renewed[0][0] >= count
+    print(f"peak of {peak_memory(worker)} MiB")
+    assert peak_memory(worker) < 128
 
 
 def test_without_the_exchange_of_events_nothing_is_given_back(stage, customers, publisher):
