@@ -99,8 +99,15 @@ class Servers:
         return json.loads(content) if content else None
 
     def drop_database(self, name: str) -> None:
+        limit = time.monotonic() + 60
         with closing(self.database()) as database:
-            database.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            while True:
+                try:
+                    database.cursor().execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                    return
+                except psycopg2.errors.ObjectInUse:
+                    # PostgreSQL waits five seconds for the sessions that it ends: too little on a busy machine.
+                    assert time.monotonic() < limit, f"somebody stays in the database {name}"
 
     def database(self, url: str | None = None):
         connection = psycopg2.connect(url or self.urls["ADMIN_DATABASE_URL"], connect_timeout=10)
