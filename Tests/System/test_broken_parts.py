@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 
 import pika
+import pytest
 
 from order_client import Publisher, create_customer, new_id, order, subscription
 from order_faults import answered, channel_of, dead_letters, not_ready, partitions_of, rename, wait_until
@@ -72,6 +73,7 @@ def test_seen_8_without_the_dead_letters_queue_nothing_good_is_dead_lettered(sta
     wait_until(lambda: dead_letters(stage) == 1, 10, "the bad one, and it alone, is put aside")
 
 
+@pytest.mark.timeout(900)
 def test_seen_12_order_holds_while_partitions_are_added_and_the_broker_restarts(stage, customers, listener):
     control = os.environ.get("RABBITMQCTL")
     assert control, "RABBITMQCTL is not set: it controls the broker that is restarted"
@@ -82,7 +84,7 @@ def test_seen_12_order_holds_while_partitions_are_added_and_the_broker_restarts(
                 stage.command_line("topology", "apply", "--partitions", "12")
             if number in (20, 30):
                 for command in ("stop_app", "start_app"):
-                    subprocess.run([control, command], check=True, capture_output=True, timeout=120)
+                    subprocess.run([control, command], check=True, capture_output=True, timeout=300)
             for customer in customers:
                 commands.append(rename(customer, number))
                 publisher.command(commands[-1])
