@@ -67,7 +67,7 @@ private enum AsyncAPI {
 
                 The codes of rejections are listed under x-error-codes.
 
-                Changes of what consumers were promised:
+                Changes:
                 \(Contract.changeLog.map { "- Release \($0.release): \($0.change)" }.joined(separator: "\n"))
                 """)
         ),

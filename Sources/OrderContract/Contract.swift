@@ -14,10 +14,27 @@ public enum Contract {
         RejectionCode.allCases.map { ($0.rawValue, $0.meaning) }
     }
 
-    /// What a release changed of what consumers of the one before were promised. All else only came to accept more
-    /// commands, or to tell more in events.
+    /// What each release changed: first what consumers of the one before were promised otherwise, then what only came to be
+    /// told or accepted as well.
     public static let changeLog: [(release: Int, change: String)] = [
-        (2, "A customer's country can be XK, for Kosovo, which ISO 3166-1 has no code for.")
+        (2, "A customer's country can be XK, for Kosovo, which ISO 3166-1 has no code for."),
+        (
+            2,
+            "An invoice's number counts from 1 in each month and kind: it names the invoice together with its partner, "
+                + "`series` and `kind`. Invoices closed before keep their numbers and have no `series`."
+        ),
+        (
+            2,
+            "Events also tell `part` of what is too large for one; `date`, `bookedOn`, `refundableUntil` and `resellerId` of "
+                + "a transaction; what a renewal or expiry has `dropped`; the `resellerId` of an invoice's line; and how many "
+                + "violations a refusal leaves out (`violationsOmitted`)."
+        ),
+        (
+            2,
+            "Accepted as well: `customerAdminEmail` in customer.update, `quoteOnly` in subscription.enable, an empty "
+                + "renewalInventory, ids in upper case, and addresses without postalCode or stateOrProvince where the "
+                + "country has none."
+        ),
     ]
 
     /// The commands that others may send: all but the worker's own.

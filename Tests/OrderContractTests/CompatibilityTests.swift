@@ -57,6 +57,30 @@ struct CompatibilityTests {
         #expect(log.change.contains("XK"))
     }
 
+    @Test("Every member that came since the first release is named in the change log")
+    func additions() throws {
+        func members(_ schema: JSONValue, _ path: String = "") -> Set<String> {
+            let own = (schema["properties"].map { Array($0.members) } ?? []).flatMap { member in
+                [path + member.name] + members(member.value, path + member.name + "/")
+            }
+            let inner = [schema["items"]].compactMap(\.self) + (schema["anyOf"].map { Array($0.elements) } ?? [])
+            return inner.reduce(into: Set(own)) { $0.formUnion(members($1, path)) }
+        }
+        let first = try Self.release(1)
+        let log = Contract.changeLog.map(\.change).joined()
+        var added: Set<String> = []
+        for (name, old) in first {
+            let text = try #require(Contract.schema(named: name))
+            added.formUnion(members(try Self.schema(Array(text.utf8))).subtracting(members(old)))
+        }
+        // The members of what was added as a whole go without saying.
+        let names = added.filter { path in !added.contains { path.hasPrefix($0 + "/") } }.compactMap {
+            $0.split(separator: "/").last
+        }
+        #expect(names.count > 10)
+        for name in names { #expect(log.contains("`\(name)`"), "\(name)") }
+    }
+
     // MARK: The comparison itself
 
     /// Two versions of a schema, of which the second accepts less than the first.
