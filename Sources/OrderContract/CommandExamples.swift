@@ -83,7 +83,9 @@ extension CommandType {
                 """
             ]
         case .customerSettle:
-            return [#"{"customerId": "\#(customer)"}"#]
+            return [
+                #"{"customerId": "\#(customer)"}"#, #"{"customerId": "\#(customer)", "dayIsOver": true}"#,
+            ]
         }
     }
 }

@@ -66,7 +66,7 @@ struct CommandReader {
                         quoteOnly: reader.flag("quoteOnly")))
             }
         case .customerSettle:
-            return .settle(customerID)
+            return .settle(customerID, dayIsOver: reader.flag("dayIsOver"))
         }
     }
 

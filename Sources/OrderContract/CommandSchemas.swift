@@ -158,5 +158,12 @@ extension CommandType {
         quoteOnly,
     ])
 
-    private static let customerSettleSchema = Schema.object(ObjectSchema([customerID]))
+    private static let customerSettleSchema = Schema.object(
+        ObjectSchema([
+            customerID,
+            .optional(
+                "dayIsOver", .boolean,
+                "Whether the day of the command's time is over, so that the invoice whose month ends with it is closed."
+            ),
+        ]))
 }

@@ -9,11 +9,14 @@ public struct DueCustomer: Sendable, Hashable {
     public let partnerID: String
     /// When the first of it fell due.
     public let since: Timestamp
+    /// Whether that is an invoice's month that ended, rather than a subscription's period.
+    public let isMonth: Bool
 
-    public init(id: CustomerID, partnerID: String, since: Timestamp) {
+    public init(id: CustomerID, partnerID: String, since: Timestamp, isMonth: Bool) {
         self.id = id
         self.partnerID = partnerID
         self.since = since
+        self.isMonth = isMonth
     }
 }
 
@@ -66,20 +69,23 @@ public struct DueCustomers: Sendable {
     ///
     /// A customer with several things due can be on several pages.
     ///
-    /// - Parameter position: where the page before ended; nil for the first.
+    /// - Parameters:
+    ///   - position: where the page before ended; nil for the first.
+    ///   - isWanted: what of it counts.
     public func find(
-        dueBy time: Timestamp, from position: DuePage.Position? = nil, limit: Int
+        dueBy time: Timestamp, from position: DuePage.Position? = nil, limit: Int,
+        where isWanted: (DueCustomer) -> Bool = { _ in true }
     ) async throws(StoreError) -> DuePage {
         let statement = Statement(
             name: "find due customers",
             """
             SELECT due.due_at, due.customer_id,
-                   (SELECT partner_id FROM customers AS c WHERE c.customer_id = due.customer_id)
-            FROM ((SELECT due_at, customer_id FROM subscriptions
+                   (SELECT partner_id FROM customers AS c WHERE c.customer_id = due.customer_id), due.is_month
+            FROM ((SELECT due_at, customer_id, false AS is_month FROM subscriptions
                    WHERE due_at <= $1 AND (due_at, customer_id) > ($2::timestamptz, $3::uuid)
                    ORDER BY due_at, customer_id LIMIT $4)
                   UNION ALL
-                  (SELECT due_at, customer_id FROM invoices
+                  (SELECT due_at, customer_id, true FROM invoices
                    WHERE due_at <= $1 AND (due_at, customer_id) > ($2::timestamptz, $3::uuid)
                    ORDER BY due_at, customer_id LIMIT $4)) AS due
             ORDER BY due.due_at, due.customer_id LIMIT $4
@@ -97,9 +103,9 @@ public struct DueCustomers: Sendable {
                 let since = try column.timestamp()
                 let id: CustomerID = try column.identifier()
                 end = DuePage.Position(dueAt: since, customer: id)
-                if seen.insert(id).inserted {
-                    customers.append(DueCustomer(id: id, partnerID: try column.text(), since: since))
-                }
+                let customer = DueCustomer(
+                    id: id, partnerID: try column.text(), since: since, isMonth: try column.bool())
+                if isWanted(customer), seen.insert(id).inserted { customers.append(customer) }
             }
             return DuePage(customers: customers, end: rows.count < limit ? nil : end)
         }
@@ -110,30 +116,39 @@ public struct DueCustomers: Sendable {
         let statement = Statement(
             name: "count still due customers",
             """
-            SELECT count(*) FROM unnest($1::uuid[], $2::timestamptz[]) AS asked (customer_id, since)
-            WHERE EXISTS (SELECT FROM subscriptions AS s
-                          WHERE s.customer_id = asked.customer_id AND s.due_at = asked.since)
-               OR EXISTS (SELECT FROM invoices AS i WHERE i.customer_id = asked.customer_id AND i.due_at = asked.since)
-            """, [.identifiers(customers.map(\.id)), .timestamps(customers.map(\.since))])
+            SELECT count(*) FROM unnest($1::uuid[], $2::timestamptz[], $3::boolean[]) AS asked (customer_id, since, is_month)
+            WHERE CASE WHEN is_month
+                THEN EXISTS (SELECT FROM invoices AS i WHERE i.customer_id = asked.customer_id AND i.due_at = asked.since)
+                ELSE EXISTS (SELECT FROM subscriptions AS s
+                             WHERE s.customer_id = asked.customer_id AND s.due_at = asked.since)
+            END
+            """,
+            [
+                .identifiers(customers.map(\.id)), .timestamps(customers.map(\.since)),
+                .boolArray(customers.map(\.isMonth)),
+            ])
         return try await query(statement) { rows in Int(try rows.first?.int64(0) ?? 0) }
     }
 
     /// How many customers have something due, each partner's by a time of its own.
-    public func count(dueBy times: [String: Timestamp]) async throws(StoreError) -> Int {
+    ///
+    /// - Parameter endsDays: whether the times are ends of days: what begins with the next day isn't due by then, the
+    ///   months that ended are.
+    public func count(dueBy times: [String: Timestamp], endsDays: Bool = false) async throws(StoreError) -> Int {
         let partners = times.keys.sorted()
         let statement = Statement(
             name: "count due customers",
             """
             SELECT count(DISTINCT due.customer_id)
-            FROM (SELECT customer_id, due_at FROM subscriptions WHERE due_at <= $1
-                  UNION ALL SELECT customer_id, due_at FROM invoices WHERE due_at <= $1) AS due
+            FROM (SELECT customer_id, due_at, false AS is_month FROM subscriptions WHERE due_at <= $1
+                  UNION ALL SELECT customer_id, due_at, true FROM invoices WHERE due_at <= $1) AS due
             JOIN customers AS c USING (customer_id)
             JOIN unnest($2::text[], $3::timestamptz[]) AS p (partner_id, through) ON p.partner_id = c.partner_id
-            WHERE due.due_at <= p.through
+            WHERE due.due_at < p.through OR due.due_at = p.through AND (due.is_month OR NOT $4)
             """,
             [
                 .timestamptz(times.values.max()?.microseconds ?? .min), .textArray(partners),
-                .timestamps(partners.compactMap { times[$0] }),
+                .timestamps(partners.compactMap { times[$0] }), .bool(endsDays),
             ])
         return try await query(statement) { rows in Int(try rows.first?.int64(0) ?? 0) }
     }

@@ -209,7 +209,12 @@ struct Admission: Sendable {
 
     /// What falls due by then may be settled by the batch: now, or later where an operator has set the clock ahead.
     func horizon(of batch: Batch, now: Timestamp) -> Timestamp {
-        batch.commands.filter(isOwn).map { effectiveTime(of: $0, now: now) }.reduce(now, max)
+        batch.commands.filter(isOwn).map { command in
+            let time = effectiveTime(of: command, now: now)
+            // The end of a day is the beginning of the next.
+            if case .settle(_, dayIsOver: true) = command.decoded.command { return time.adding(.microseconds(1)) }
+            return time
+        }.reduce(now, max)
     }
 
     private func isOwn(_ command: ReceivedCommand) -> Bool {

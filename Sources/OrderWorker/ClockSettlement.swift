@@ -34,7 +34,9 @@ extension Clock {
         repeat {
             let page = try await due.find(dueBy: now, from: position, limit: Self.limit)
             let asked = try await servable(page.customers.filter { !memory.remembers($0) }, catalog)
-            try await ask(asked, publisher, isAhead: false) { _ in now }
+            try await ask(asked, publisher) { customer, user in
+                SettleCommand.message(customer, through: now, isAhead: false, user: user)
+            }
             memory.add(asked, through: now)
             if !asked.isEmpty { logger.info("settlements asked for", metadata: ["customers": "\(asked.count)"]) }
             try await wait(for: asked, due, within: .seconds(10))
@@ -67,13 +69,12 @@ extension Clock {
     }
 
     private func ask(
-        _ customers: [DueCustomer], _ publisher: PublisherConnection, isAhead: Bool,
-        through time: (DueCustomer) -> Timestamp
+        _ customers: [DueCustomer], _ publisher: PublisherConnection,
+        _ command: (_ customer: DueCustomer, _ user: String) -> OutgoingMessage
     ) async throws {
         guard !customers.isEmpty else { return }
         let user = amqp.addresses.first?.user ?? ""
-        let outcomes = try await publisher.publish(
-            customers.map { SettleCommand.message($0, through: time($0), isAhead: isAhead, user: user) })
+        let outcomes = try await publisher.publish(customers.map { command($0, user) })
         if let failure = outcomes.first(where: { $0 != .confirmed }) { throw ClockError.notPublished("\(failure)") }
     }
 
@@ -82,8 +83,11 @@ extension Clock {
     /// Until when an operator lets time run.
     public enum Destination: Sendable, Hashable {
         case time(Timestamp)
-        /// To the end of the date, 24:00, in each partner's billing zone.
+        /// To the end of the date, 24:00, in each partner's billing zone: a month that ends with it is closed, and what
+        /// begins with the next day hasn't begun.
         case endOf(CalendarDate)
+
+        var endsDay: Bool { if case .endOf = self { true } else { false } }
     }
 
     /// Asks for everything that falls due until then to be settled now, which may lie in the future, and waits until it is.
@@ -102,40 +106,45 @@ extension Clock {
             let times = catalog.partners.mapValues { partner in
                 switch destination {
                 case .time(let time): time
-                case .endOf(let date):
-                    // The last moment before the next day begins.
-                    partner.zone.startOfDay(date.adding(days: 1)).adding(.zero - .microseconds(1))
+                case .endOf(let date): partner.zone.startOfDay(date.adding(days: 1))
                 }
             }
             return try await withPublisher { publisher in
                 try await settle(
-                    DueCustomers(connection: connection), publisher, until: times, patience: patience,
-                    progress: progress)
+                    DueCustomers(connection: connection), publisher, until: times, endsDays: destination.endsDay,
+                    patience: patience, progress: progress)
             }
         }
     }
 
     private func settle(
-        _ due: DueCustomers, _ publisher: PublisherConnection, until times: [String: Timestamp], patience: Duration,
-        progress: (Int) -> Void
+        _ due: DueCustomers, _ publisher: PublisherConnection, until times: [String: Timestamp], endsDays: Bool,
+        patience: Duration, progress: (Int) -> Void
     ) async throws -> Int {
         guard let last = times.values.max() else { return 0 }
         var asked: Set<CustomerID> = []
         var position: DuePage.Position?
-        var left = try await due.count(dueBy: times)
+        var left = try await due.count(dueBy: times, endsDays: endsDays)
         var (moved, counted) = (ContinuousClock.now, ContinuousClock.now)
         progress(left)
         while left > 0 {
-            let page = try await due.find(dueBy: last, from: position, limit: Self.limit)
-            position = page.end
-            let new = page.customers.filter { customer in
-                times[customer.partnerID].map { customer.since <= $0 } ?? false && asked.insert(customer.id).inserted
+            let page = try await due.find(dueBy: last, from: position, limit: Self.limit) { customer in
+                guard let end = times[customer.partnerID] else { return false }
+                return customer.since < end || customer.since == end && (customer.isMonth || !endsDays)
             }
-            try await ask(new, publisher, isAhead: true) { times[$0.partnerID] ?? last }
+            position = page.end
+            let new = page.customers.filter { asked.insert($0.id).inserted }
+            try await ask(new, publisher) { customer, user in
+                let end = times[customer.partnerID] ?? last
+                // The day that ends is the one before the moment at which the next begins.
+                return SettleCommand.message(
+                    customer, through: endsDays ? end.adding(.zero - .microseconds(1)) : end, isAhead: true,
+                    dayIsOver: endsDays, user: user)
+            }
             if try await wait(for: new, due, within: .seconds(10)) { moved = .now }
             // After the last page what is left is waited for, and what has come meanwhile is found from the beginning.
             if page.end == nil || counted.duration(to: .now) > .seconds(2) {
-                let count = try await due.count(dueBy: times)
+                let count = try await due.count(dueBy: times, endsDays: endsDays)
                 if count < left { moved = .now }
                 (left, counted) = (count, .now)
                 progress(left)

@@ -15,8 +15,11 @@ enum SettleCommand {
     /// - Parameters:
     ///   - time: until when to settle.
     ///   - isAhead: whether that counts even where it lies ahead of the time that it is.
-    static func message(_ due: DueCustomer, through time: Timestamp, isAhead: Bool, user: String) -> OutgoingMessage {
-        let id = "settle \(due.id) \(due.since) \(time)"
+    ///   - dayIsOver: whether the invoice whose month ends with the day of `time` is closed too.
+    static func message(
+        _ due: DueCustomer, through time: Timestamp, isAhead: Bool, dayIsOver: Bool = false, user: String
+    ) -> OutgoingMessage {
+        let id = "settle \(due.id) \(due.since) \(time)\(dayIsOver ? " over" : "")"
         var headers: [String: FieldValue] = [
             "cloudEvents:specversion": "1.0", "cloudEvents:id": .string(id),
             "cloudEvents:source": .string(EventMessage.source),
@@ -29,10 +32,12 @@ enum SettleCommand {
             appID: EventMessage.source, headers: headers, deliveryMode: .persistent)
         return OutgoingMessage(
             exchange: Topology.commands, routingKey: due.id.description, isMandatory: true,
-            message: Message(properties: properties, body: data(of: due.id)))
+            message: Message(properties: properties, body: data(of: due.id, dayIsOver: dayIsOver)))
     }
 
-    static func data(of customer: CustomerID) -> [UInt8] { Array("{\"customerId\":\"\(customer)\"}".utf8) }
+    static func data(of customer: CustomerID, dayIsOver: Bool = false) -> [UInt8] {
+        Array("{\"customerId\":\"\(customer)\"\(dayIsOver ? ",\"dayIsOver\":true" : "")}".utf8)
+    }
 
     /// The time as of which a settlement of the worker's own account counts: its own, but no time that is still to come,
     /// unless an operator let time run ahead. A machine whose clock is wrong settles nothing early by it.

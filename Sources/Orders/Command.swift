@@ -88,7 +88,9 @@ public enum Command: Hashable, Sendable {
     case suspendSubscription(SuspendSubscription)
     case enableSubscription(EnableSubscription)
     case processRefund(ProcessRefund)
-    case settle(CustomerID)
+    /// Settles what fell due up to the command's time; where the day of that is over, also the invoice whose month ends with
+    /// it.
+    case settle(CustomerID, dayIsOver: Bool = false)
 
     public var type: CommandType {
         switch self {
@@ -116,7 +118,7 @@ public enum Command: Hashable, Sendable {
         case .suspendSubscription(let command): command.customerID
         case .enableSubscription(let command): command.customerID
         case .processRefund(let command): command.customerID
-        case .settle(let customerID): customerID
+        case .settle(let customerID, _): customerID
         }
     }
 

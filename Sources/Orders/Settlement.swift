@@ -66,10 +66,15 @@ extension CustomerState {
     ///
     /// On the same day the invoice comes first, for what happens from then on belongs to the next month; then the
     /// subscriptions by id.
-    func nextDue(through today: CalendarDate) -> Due? {
+    ///
+    /// - Parameter isOver: whether `today` is over: the invoice whose month ends with it is due, but nothing that
+    ///   begins with the next day.
+    func nextDue(through today: CalendarDate, isOver: Bool = false) -> Due? {
         guard customer != nil else { return nil }
         var first: Due?
-        if let invoice = openInvoice, invoice.end <= today { first = .invoice(on: invoice.end) }
+        if let invoice = openInvoice, invoice.end <= (isOver ? today.adding(days: 1) : today) {
+            first = .invoice(on: invoice.end)
+        }
         for subscription in subscriptions.values {
             guard let day = subscription.dueOn, day <= today else { continue }
             switch first {

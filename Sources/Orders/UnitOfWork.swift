@@ -175,7 +175,9 @@ public struct UnitOfWork {
             key: envelope.key, publisher: envelope.publisher, partner: partner, catalog: catalog,
             at: envelope.effectiveAt, now: stamp.now)
         ledger.correctHints(in: partner.zone)
-        let settlement = settle(&ledger, before: context)
+        var dayIsOver = false
+        if case .settle(_, let isOver) = envelope.command { dayIsOver = isOver }
+        let settlement = settle(&ledger, before: context, dayIsOver: dayIsOver)
         do throws(Rejection) {
             if case .settle = envelope.command {
                 return ledger.announce(.customerSettled, .settled(events: settlement), cause: envelope.key, &stamp)
@@ -200,9 +202,11 @@ public struct UnitOfWork {
     /// comes late finds settled what fell due after it too: it is decided on that state, at its own effective time.
     ///
     /// - Returns: how many events came of it.
-    private mutating func settle(_ ledger: inout CustomerLedger, before command: DecisionContext) -> Int {
+    private mutating func settle(
+        _ ledger: inout CustomerLedger, before command: DecisionContext, dayIsOver: Bool
+    ) -> Int {
         let before = ledger.events.count
-        while let due = ledger.state.nextDue(through: command.today) {
+        while let due = ledger.state.nextDue(through: command.today, isOver: dayIsOver) {
             if isInParts, settlementLeft <= 0 || !due.isWithin(ledger.state.dueBound) { break }
             let transactions = ledger.transactions.count
             let context = DecisionContext(settling: due.day, before: command, now: stamp.now)

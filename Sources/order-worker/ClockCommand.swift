@@ -21,7 +21,8 @@ struct ClockCommand: AsyncParsableCommand {
 
         @Option(
             help: """
-                The date (2026-12-31: to its end in each partner's zone) or time (2026-12-31T12:00:00Z) to settle up to.
+                The date (2026-12-31: to its end in each partner's zone; a month that ends with it is closed) or time \
+                (2026-12-31T12:00:00Z) to settle up to.
                 """)
         var until: String
         @OptionGroup var broker: BrokerOptions

@@ -10,7 +10,7 @@ import Testing
 @Suite("Settlements")
 struct SettlementTimeTests {
     private let due = DueCustomer(
-        id: CustomerID(high: 1, low: 2), partnerID: "acme", since: Timestamp(microseconds: 1_000_000))
+        id: CustomerID(high: 1, low: 2), partnerID: "acme", since: Timestamp(microseconds: 1_000_000), isMonth: false)
     private let now = Timestamp(microseconds: 1_800_000_000_000_000)
     private let later = Timestamp(microseconds: 1_800_000_060_000_000)
     private let earlier = Timestamp(microseconds: 1_799_999_999_000_000)
@@ -34,6 +34,8 @@ struct SettlementTimeTests {
         }
         #expect(id(now) == id(now))
         #expect(id(now) != id(later))
+        let over = SettleCommand.message(due, through: now, isAhead: true, dayIsOver: true, user: "worker").message
+        #expect(over.properties.messageID != id(now))
     }
 
     @Test("What was asked for isn't asked for again until it falls due anew or a while has passed")
@@ -44,7 +46,7 @@ struct SettlementTimeTests {
         memory.add([due], through: now, at: at)
         #expect(memory.remembers(due, at: at + .seconds(299)))
         #expect(!memory.remembers(due, at: at + .seconds(301)))
-        let anew = DueCustomer(id: due.id, partnerID: "acme", since: later)
+        let anew = DueCustomer(id: due.id, partnerID: "acme", since: later, isMonth: false)
         #expect(!memory.remembers(anew, at: at))
     }
 

@@ -62,7 +62,7 @@ struct Model {
     }
 
     var catalog: Catalog
-    let prices: [Price]
+    var prices: [Price]
     var accounts: [CustomerID: Account] = [:]
     /// How many invoices of a partner, month and kind are closed.
     private var closed: [String: Int] = [:]
@@ -90,6 +90,14 @@ struct Model {
         if var account = accounts[id], account.partner.id == partner.id {
             account.partner = partner
             settle(&account, through: date, now: day)
+            if case .settle(_, dayIsOver: true) = envelope.command,
+                let invoice = account.invoices.last, invoice.name == nil,
+                let tomorrow = Self.calendar.date(byAdding: .day, value: 1, to: date),
+                Self.later(invoice.month, months: 1) == tomorrow
+            {
+                close(&account)
+                account.settled = max(account.settled ?? tomorrow, tomorrow)
+            }
             accounts[id] = account
         }
         if case .createCustomer(let create) = envelope.command { return decide(create, partner) }

@@ -187,6 +187,28 @@ import Testing
         return work.finish()
     }
 
+    @Test("Once a day is over the month that ends with it is closed, and nothing of the next day has begun")
+    func dayIsOver() {
+        var world = World.withCustomer()
+        world.send(.order(term: "P1M", autoRenewal: true), at: "2026-11-01T12:00:00Z")
+        // 23:59:59.999999 in Berlin.
+        let last = "2026-11-30T22:59:59.999999Z"
+        world.send(.settle(.first), at: last, by: .worker)
+        #expect(world.openInvoice?.start == .on("2026-11-01"))
+        let booked = world.transactions.count
+        world.send(.settle(.first, dayIsOver: true), at: last, by: .worker)
+        let closed = world.invoices.values.filter { $0.start == .on("2026-11-01") }
+        #expect(closed.map(\.state) == [.closed] && closed.map(\.number) == [1] && closed[0].end == .on("2026-12-01"))
+        #expect(world.transactions.count == booked && world.openInvoice == nil)
+        #expect(world.subscription()?.period.index == 0)
+        // What comes late for the month that is closed goes onto the next one, and the next day begins as always.
+        world.send(.order(2, term: "P1Y"), at: last)
+        #expect(world.openInvoice?.start == .on("2026-12-01"))
+        world.send(.settle(.first), at: "2026-11-30T23:00:00Z", by: .worker)
+        #expect(world.transactions.last?.type == .renewal && world.transactions.last?.date == .on("2026-12-01"))
+        #expect(world.subscription()?.period.index == 1)
+    }
+
     @Test("A renewal at the first instant of a month is on that month's invoice")
     func renewalOnTheFirst() throws {
         var world = World.withCustomer()

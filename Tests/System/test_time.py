@@ -180,7 +180,18 @@ def test_clock_run_ends_at_midnight_in_each_partners_zone_and_goes_on_to_a_later
     def periods() -> int:
         return stage.query("SELECT count(*) FROM periods WHERE customer_id = %s", customer)[0][0]
 
-    # To the last moment of the day before: the period that begins on the next hasn't begun.
+    def invoices() -> list:
+        return stage.query("SELECT state, period_end FROM invoices WHERE customer_id = %s ORDER BY 2", customer)
+
+    # To the end of the month's last day: the month is closed, and nothing of the next has begun.
+    next_month = invoices()[0][1]
+    assert next_month <= end
+    stage.command_line("clock", "run", "--until", (next_month - DAY).isoformat())
+    assert invoices() == [("closed", next_month)]
+    assert periods() == 1
+    closed = listener.event("invoice.closed", customer)
+    assert closed.data["period"]["end"] == next_month.isoformat() and closed.data["number"] == 1
+    # To the end of the day before: the period that begins on the next hasn't begun.
     stage.command_line("clock", "run", "--until", (end - DAY).isoformat())
     assert periods() == 1
     stage.command_line("clock", "run", "--until", end.isoformat())
