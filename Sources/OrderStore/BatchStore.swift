@@ -57,6 +57,18 @@ public struct LoadedBatch: Sendable {
     public let invoiceNumbers: [InvoiceSeries: Int64]
 }
 
+extension LoadedBatch {
+    /// What whoever keeps the books in memory knows.
+    public init(
+        catalogVersion: Int64, known: [InboxKey: InboxEntry], states: [CustomerState],
+        invoiceNumbers: [InvoiceSeries: Int64]
+    ) {
+        self.init(
+            catalogVersion: catalogVersion, known: known, postponed: [], partitions: [:], undrained: [], barrier: 0,
+            fences: [], parked: [:], states: states, invoiceNumbers: invoiceNumbers)
+    }
+}
+
 /// Loads and stores batches on one connection.
 ///
 /// A batch takes a constant number of statements, whatever its size: one per table.

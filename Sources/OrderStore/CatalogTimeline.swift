@@ -38,7 +38,7 @@ enum CatalogTimeline {
     }
 
     /// In the order of the dates, what touches made one.
-    private static func normalized(_ ranges: [Validity]) -> [Validity] {
+    static func normalized(_ ranges: [Validity]) -> [Validity] {
         let ordered = ranges.sorted { left, right in
             guard let from = left.from else { return right.from != nil }
             return right.from.map { from < $0 } ?? false

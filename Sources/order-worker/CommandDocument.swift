@@ -12,6 +12,8 @@ struct CommandDocument: Sendable {
     let customerID: String
     /// The event as JSON text.
     let body: [UInt8]
+    /// Where it stands in its file: `line 3`, `command 2`.
+    let place: String
 
     /// The `source` of events that name none.
     static let ownSource = "order-worker publish"
@@ -23,29 +25,44 @@ struct CommandDocument: Sendable {
     /// - Throws: ``Failure`` that names the first event that can't be sent: it isn't a JSON object, or its data has no
     ///   `customerId`, which is the routing key.
     static func read(_ bytes: [UInt8], name: String, now: Date = Date()) throws -> [CommandDocument] {
-        try values(bytes, name: name).enumerated().map { index, value in
-            do {
-                return try CommandDocument(value, now: now)
-            } catch let problem as Problem {
-                throw Failure(status: .refused, message: "\(name), command \(index + 1): \(problem.text).")
+        try read(bytes, name: name) { event, place throws(Problem) in
+            try CommandDocument(
+                event, place: place, id: UUID().uuidString.lowercased(),
+                time: now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+        }
+    }
+
+    /// Reads the events in one of these forms, each by `body`.
+    ///
+    /// - Throws: ``Failure`` that names the place of what isn't JSON or is a problem to `body`.
+    static func read<Command>(
+        _ bytes: [UInt8], name: String, _ body: (_ event: JSONValue, _ place: String) throws(Problem) -> Command
+    ) throws -> [Command] {
+        try values(bytes, name: name).map { place, event in
+            do throws(Problem) {
+                return try body(event, place)
+            } catch {
+                throw Failure(status: .refused, message: "\(name), \(place): \(error.text).")
             }
         }
     }
 
-    private static func values(_ bytes: [UInt8], name: String) throws -> [JSONValue] {
+    private static func values(_ bytes: [UInt8], name: String) throws -> [(place: String, event: JSONValue)] {
         do throws(JSONError) {
             let root = try document(bytes).root
-            return root.source.first == UInt8(ascii: "[") ? Array(root.elements) : [root]
+            let events = root.source.first == UInt8(ascii: "[") ? Array(root.elements) : [root]
+            return events.enumerated().map { ("command \($0 + 1)", $1) }
         } catch {
-            let lines = bytes.split(separator: UInt8(ascii: "\n")).filter { !$0.allSatisfy { $0 <= 0x20 } }
-            guard let first = lines.first, lines.count > 1, (try? document(Array(first))) != nil else {
+            let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+                .filter { !$0.element.allSatisfy { $0 <= 0x20 } }
+            guard let first = lines.first, lines.count > 1, (try? document(Array(first.element))) != nil else {
                 throw Failure(status: .refused, message: "\(name) isn't JSON: \(error).")
             }
-            return try lines.enumerated().map { index, line in
+            return try lines.map { index, line in
                 do throws(JSONError) {
-                    return try document(Array(line)).root
+                    return ("line \(index + 1)", try document(Array(line)).root)
                 } catch {
-                    throw Failure(status: .refused, message: "\(name), JSON line \(index + 1): \(error).")
+                    throw Failure(status: .refused, message: "\(name), line \(index + 1) isn't JSON: \(error).")
                 }
             }
         }
@@ -56,11 +73,17 @@ struct CommandDocument: Sendable {
         try JSONDocument(bytes, maximumSize: Int(Int32.max), maximumDepth: 200)
     }
 
-    private struct Problem: Error {
+    /// Why an event can't be sent.
+    struct Problem: Error {
         let text: String
     }
 
-    private init(_ event: JSONValue, now: Date) throws {
+    /// - Parameters:
+    ///   - id: of an event that has none.
+    ///   - time: of an event that has none.
+    init(
+        _ event: JSONValue, place: String, id: @autoclosure () -> String, time: @autoclosure () -> String
+    ) throws(Problem) {
         guard event.isObject else { throw Problem(text: "it isn't an object") }
         guard let customerID = event["data"]?["customerId"]?.string, customerID.utf8.count <= 255 else {
             throw Problem(text: "its data has no customerId, by which it would be routed")
@@ -73,11 +96,12 @@ struct CommandDocument: Sendable {
             return value
         }
         _ = given("specversion", else: "1.0")
-        id = given("id", else: UUID().uuidString.lowercased())
+        self.id = given("id", else: id())
         source = given("source", else: Self.ownSource)
-        _ = given("time", else: now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+        _ = given("time", else: time())
         type = event["type"]?.string ?? ""
         self.customerID = customerID
+        self.place = place
         body = Self.object(event, adding: added)
     }
 
@@ -94,12 +118,16 @@ struct CommandDocument: Sendable {
 
     /// The message for the exchange `orders`.
     ///
-    /// - Parameter user: the login's name, which the broker verifies.
-    func message(correlationID: String, user: String?) -> Message {
+    /// - Parameters:
+    ///   - replyTo: where the outcome is to be sent besides.
+    ///   - user: the login's name, which the broker verifies.
+    func message(
+        correlationID: String?, replyTo: String? = CallerConnection.replyQueue, user: String?
+    ) -> Message {
         Message(
             properties: MessageProperties(
                 contentType: "application/cloudevents+json", correlationID: correlationID,
-                replyTo: CallerConnection.replyQueue, userID: user, deliveryMode: .persistent),
+                replyTo: replyTo, userID: user, deliveryMode: .persistent),
             body: body)
     }
 }

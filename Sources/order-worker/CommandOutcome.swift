@@ -56,7 +56,7 @@ struct OutcomeLine {
     }
 
     /// `at /member: sentence`, as `--dry-run` has it.
-    private static func violation(_ value: JSONValue) -> String {
+    static func violation(_ value: JSONValue) -> String {
         let pointer = value["pointer"]?.string ?? ""
         return (pointer.isEmpty ? "" : "at \(pointer): ") + (value["message"]?.string ?? "")
     }

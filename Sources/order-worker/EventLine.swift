@@ -75,7 +75,9 @@ struct EventLine {
         let command = data["command"].map { command in
             [command["type"]?.string, command["id"]?.string].compactMap { $0 }.joined(separator: " ")
         }
-        return "\(data["code"]?.string ?? "?"): \(data["message"]?.string ?? "") (\(command ?? "?"))"
+        let violations = (data["violations"].map { Array($0.elements) } ?? []).map(OutcomeLine.violation)
+        let sentences = violations.isEmpty ? data["message"]?.string ?? "" : violations.joined(separator: " ")
+        return "\(data["code"]?.string ?? "?"): \(sentences) (\(command ?? "?"))"
     }
 
     private static func money(_ value: JSONValue) -> String? {

@@ -20,8 +20,8 @@ struct OrderWorkerCommand: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, MigrateCommand.self, TopologyCommand.self, CatalogCommand.self, PublishCommand.self,
             ListenCommand.self, DeadLettersCommand.self, OutboxCommand.self, ReportCommand.self, AuditCommand.self,
-            DoctorCommand.self, ContractCommand.self, ClockCommand.self, CommandStoryCommand.self, CustomerCommand.self,
-            EventsCommand.self, PauseCommand.self, ResumeCommand.self,
+            DoctorCommand.self, ContractCommand.self, ClockCommand.self, SimulateCommand.self, CommandStoryCommand.self,
+            CustomerCommand.self, EventsCommand.self, PauseCommand.self, ResumeCommand.self,
         ])
 
     static func main() async {

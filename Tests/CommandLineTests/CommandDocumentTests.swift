@@ -48,7 +48,7 @@ struct CommandDocumentTests {
     @Test(
         "What can't be sent is an error that says where",
         arguments: [
-            ("{", "isn't JSON"), ("", "isn't JSON"), ("\(event)\n{]", "JSON line 2"), ("[\(event), 5]", "command 2"),
+            ("{", "isn't JSON"), ("", "isn't JSON"), ("\(event)\n\n{]", "line 3"), ("[\(event), 5]", "command 2"),
             (#"{"type":"x","data":{}}"#, "customerId"), (#"{"type":"x"}"#, "customerId"),
         ])
     func refused(text: String, named: String) throws {

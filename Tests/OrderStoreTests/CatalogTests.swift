@@ -276,6 +276,48 @@ import Testing
         }
     }
 
+    @Test("The catalog that a file makes is the one that workers load once it is applied")
+    func catalogOfFile() async throws {
+        let file = try CatalogFile(
+            json: Data(
+                contentsOf: URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                    .appendingPathComponent("../../deploy/sample/catalog.json")))
+        let dated = try TestCatalog.file(
+            types: #""ov", {"certificateType": "ev", "from": "2030-01-01", "until": "2031-01-01"}, "#
+                + #"{"certificateType": "ev", "from": "2031-01-01"}"#)
+        for file in [file, dated] {
+            try await TestDatabase.withEmpty { database in
+                try await database.withConnection { connection in
+                    _ = try await Migrator(migrations: OrderMigrations.all).apply(on: connection)
+                    let store = CatalogStore(connection: connection)
+                    _ = try await store.apply(file, dryRun: false)
+                    let loaded = try await store.load()
+                    let made = file.catalog
+                    #expect(
+                        made.products.mapValues(\.certificateTypes) == loaded.products.mapValues(\.certificateTypes))
+                    #expect(made.products.mapValues(\.terms) == loaded.products.mapValues(\.terms))
+                    #expect(made.partners.mapValues(\.publishers) == loaded.partners.mapValues(\.publishers))
+                    #expect(made.partners.mapValues(\.resellers) == loaded.partners.mapValues(\.resellers))
+                    #expect(made.partners.mapValues(\.zone.name) == loaded.partners.mapValues(\.zone.name))
+                    for partner in loaded.partners.values {
+                        for (product, type, term) in file.prices.map({ ($0.product, $0.certificateType, $0.term) }) {
+                            for day in ["2019-12-31", "2024-01-01", "2031-06-01"].compactMap({ CalendarDate($0) }) {
+                                func price(_ catalog: Catalog) -> Int64? {
+                                    Term(term).flatMap {
+                                        catalog.unitPrice(
+                                            partner: partner, product: product, certificateType: type, term: $0, on: day
+                                        )
+                                    }
+                                }
+                                #expect(price(made) == price(loaded))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     @Test("A database of the release before keeps what is sold and what isn't")
     func migration() async throws {
         try await TestDatabase.withEmpty { database in

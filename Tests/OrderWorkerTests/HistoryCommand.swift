@@ -102,7 +102,7 @@ extension Command {
             }
             data["reason"] = refund.reason
             data["quoteOnly"] = refund.quoteOnly
-        case .settle: break
+        case .settle(_, let dayIsOver): data["dayIsOver"] = dayIsOver
         }
         return data
     }
@@ -137,52 +137,5 @@ extension Address {
         address["line2"] = line2
         address["line3"] = line3
         return address
-    }
-}
-
-extension History {
-    /// The history's catalog as the file that an operator applies.
-    static func catalogFile() throws -> CatalogFile {
-        let partners = catalog.partners.values.map { partner -> [String: Any] in
-            [
-                "id": partner.id, "name": partner.name, "currency": partner.currency.code,
-                "billingZone": partner.zone.name, "refundWindowDays": partner.refundWindowDays,
-                "publishers": partner.publishers,
-                "resellers": partner.resellers.map { ["id": $0.key, "name": $0.value] },
-            ]
-        }
-        let products = catalog.products.values.map { product -> [String: Any] in
-            [
-                "id": product.id, "name": product.name,
-                "certificateTypes": product.certificateTypes.flatMap { type, ranges in
-                    ranges.map { $0.dating(["certificateType": type]) }
-                },
-                "terms": product.terms.flatMap { term, ranges in
-                    ranges.map { $0.dating(["term": term.description]) }
-                },
-            ]
-        }
-        let prices = prices.map { price -> [String: Any] in
-            var item: [String: Any] = [
-                "product": price.subject.product, "certificateType": price.subject.certificateType,
-                "term": price.subject.term.description, "currency": price.subject.currency,
-                "unitPrice": price.unitPrice,
-            ]
-            item["partner"] = price.subject.partnerID
-            return price.validity.dating(item)
-        }
-        return try CatalogFile(
-            json: JSONSerialization.data(
-                withJSONObject: ["partners": partners, "products": products, "prices": prices]))
-    }
-}
-
-extension Validity {
-    /// An entry of the file with the range's dates.
-    fileprivate func dating(_ entry: [String: Any]) -> [String: Any] {
-        var entry = entry
-        entry["from"] = from?.description
-        entry["until"] = until?.description
-        return entry
     }
 }

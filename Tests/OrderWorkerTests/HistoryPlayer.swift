@@ -2,6 +2,7 @@
 
 import AMQP
 import Foundation
+import OrderContract
 import OrderStore
 import Orders
 import PostgreSQL
@@ -50,6 +51,8 @@ struct HistoryPlayer {
 
     private let connect: @Sendable () async throws -> Connection
     private var lab: Lab
+    /// The engine of `order-worker simulate`.
+    private var simulator: Simulator
     private(set) var model = Model(catalog: History.catalog, prices: History.prices)
     private(set) var bookings = Bookings()
     /// What was sent, each command once.
@@ -67,14 +70,20 @@ struct HistoryPlayer {
     init(_ connect: @escaping @Sendable () async throws -> Connection, seed: UInt64) async throws {
         self.connect = connect
         lab = try await Lab(connect())
+        simulator = Simulator(catalog: lab.catalog, seed: seed, admission: lab.admission)
         random = SeededGenerator(seed: seed)
     }
 
     func close() async { await lab.store.connection.close() }
 
-    /// Where the books differ between the database and the model.
+    /// Where the books differ between the database and the model, and between simulate and the model.
     func differences() async throws -> [String] {
-        try await Books(lab.store.connection, bookings).differences(from: Books(model))
+        let expected = Books(model)
+        let transactions = Dictionary(
+            grouping: simulator.books.states.values.flatMap { $0.charges.values.map(\.transaction) }, by: \.customerID)
+        let simulated = Books(simulator.books, catalog: simulator.catalog, transactions: transactions, bookings)
+        return try await Books(lab.store.connection, bookings).differences(from: expected)
+            + simulated.differences(from: expected).map { "simulate: \($0)" }
     }
 
     // MARK: Batches
@@ -111,7 +120,9 @@ struct HistoryPlayer {
             let wrong = read.symmetricDifference(readable).map { sendings[Int($0)].envelope.command }
             throw HistoryDifference("read or refused against the contract: \(wrong)")
         }
-        let decided = try await decide(commands, now: now)
+        let seed = random.next()
+        let decided = try await decide(commands, now: now, seed: seed)
+        try compareSimulation(of: commands, with: decided, now: now, seed: seed)
         let positions = try await lab.store.commit(
             decided.changes, partitions: decided.partitions, commands: decided.commands, events: decided.events,
             published: published)
@@ -127,29 +138,24 @@ struct HistoryPlayer {
         }
     }
 
-    private mutating func decide(_ commands: [ReceivedCommand], now: Timestamp) async throws -> DecidedBatch {
+    private func decide(
+        _ commands: [ReceivedCommand], now: Timestamp, seed: UInt64
+    ) async throws -> DecidedBatch {
         try await BatchTransaction(store: lab.store, admission: lab.admission).decide(
             Batch(entries: commands.map(LaneCommand.command)), catalog: lab.catalog, now: now,
-            identifiers: IdentifierSource(SeededGenerator(seed: random.next()))
+            identifiers: IdentifierSource(SeededGenerator(seed: seed))
         ).decided
     }
 
     // MARK: The catalog
 
-    /// Changes the rules of the partners' zones, behind the back of the catalog, which refuses to.
-    mutating func change(to catalog: Catalog) async throws {
-        let partners = catalog.partners.values.sorted { $0.id < $1.id }
-        _ = try await lab.store.connection.query(
-            Statement(
-                name: "change zones",
-                """
-                WITH changed AS (
-                    UPDATE partners p SET billing_zone = n.zone
-                    FROM unnest($1::text[], $2::text[]) AS n (id, zone) WHERE p.partner_id = n.id)
-                UPDATE catalog_versions SET version = version + 1
-                """, [.textArray(partners.map(\.id)), .textArray(partners.map(\.zone.name))]))
+    /// Changes the catalog behind the back of the plan, which lives in the present and refuses other rules for a zone.
+    mutating func change(to catalog: Catalog, _ prices: [Price]) async throws {
+        try await lab.store.connection.execute(script: History.script(storing: catalog, prices))
         model.catalog = catalog
+        model.prices = prices
         try await reconnect()
+        simulator.catalog = lab.catalog
     }
 
     // MARK: Mishaps
@@ -164,10 +170,10 @@ struct HistoryPlayer {
                     lab.admission, catalog: lab.catalog, dueBy: lab.admission.horizon(of: batch, now: now)))
             try await lab.store.rollback()
         case .beforeCommit:
-            _ = try await decide(commands, now: now)
+            _ = try await decide(commands, now: now, seed: random.next())
             try await lab.store.rollback()
         case .sessionLost:
-            _ = try await decide(commands, now: now)
+            _ = try await decide(commands, now: now, seed: random.next())
             try await reconnect()
         case .afterCommit:
             break
@@ -195,7 +201,7 @@ struct HistoryPlayer {
         try await lab.store.remove(waiting.map(\.position))
         published = []
 
-        let again = try await decide(commands, now: now)
+        let again = try await decide(commands, now: now, seed: random.next())
         _ = try await lab.store.commit(again.changes, commands: again.commands, events: again.events, published: [])
         let first = Dictionary(
             decided.tally.map { ($0.command.delivery.tag, $0.outcome) }, uniquingKeysWith: { first, _ in first })
@@ -206,6 +212,21 @@ struct HistoryPlayer {
     }
 
     // MARK: Comparing
+
+    /// The engine of `order-worker simulate` decides the batch as well: what it stores and publishes is the same to the
+    /// byte, though it keeps its books in memory.
+    private mutating func compareSimulation(
+        of commands: [ReceivedCommand], with decided: DecidedBatch, now: Timestamp, seed: UInt64
+    ) throws {
+        let simulated = simulator.decide(
+            Batch(entries: commands.map(LaneCommand.command)), now: now,
+            identifiers: IdentifierSource(SeededGenerator(seed: seed)))
+        guard simulated.events == decided.events, simulated.commands == decided.commands,
+            simulated.besides.map(\.message) == decided.besides.map(\.message),
+            simulated.changes.transactions == decided.changes.transactions,
+            simulated.changes.invoices == decided.changes.invoices
+        else { throw HistoryDifference("simulate comes to something else for \(commands.map(\.decoded.key))") }
+    }
 
     private mutating func compare(_ decided: DecidedBatch, _ sendings: [Sending], now: Timestamp) throws {
         for transaction in decided.changes.transactions { bookings.book(transaction) }

@@ -20,7 +20,9 @@ import Testing
     /// ORDER_WORKER_HISTORY_SEED: the history to play; another one each time where it isn't set.
     private static let seed = number("ORDER_WORKER_HISTORY_SEED") ?? UInt64.random(in: 1...999_999)
 
-    @Test("A random history gives the outcomes and the books that the model gives, and a clean audit")
+    @Test(
+        "A random history gives the outcomes and the books that the model gives and that simulate gives, and a clean audit"
+    )
     func agreesWithModel() async throws {
         try await play(commands: Self.commands, mishapPercent: 0)
     }
@@ -40,7 +42,7 @@ import Testing
             var player = try await HistoryPlayer(connect, seed: Self.seed)
             var played = 0
             while played < commands {
-                if history.changeZone() { try await player.change(to: history.catalog) }
+                if history.changeCatalog() { try await player.change(to: history.catalog, history.prices) }
                 let size =
                     Int.random(in: 0..<20, using: &history.random) == 0
                     ? Int.random(in: 13...300, using: &history.random)

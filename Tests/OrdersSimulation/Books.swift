@@ -84,6 +84,31 @@ extension Books {
     }
 }
 
+extension Books {
+    /// What is on books in memory.
+    ///
+    /// - Parameter transactions: of each customer, in any order.
+    init(_ kept: MemoryBooks, catalog: Catalog, transactions: [CustomerID: [Transaction]], _ bookings: Bookings) {
+        let invoices = Dictionary(grouping: kept.invoices.values, by: \.customerID)
+        for (id, state) in kept.states {
+            guard let customer = state.customer, let partner = catalog.partners[customer.partnerID] else { continue }
+            let bills = (invoices[id] ?? []).sorted { $0.start < $1.start }
+            let places = bookings.positions[id] ?? [:]
+            accounts[id] = Account(
+                partner: partner.id, name: customer.companyName, reseller: customer.resellerID,
+                responsibility: customer.administrativeResponsibility,
+                holdings: state.subscriptions.mapValues { Holding($0) },
+                entries: (transactions[id] ?? []).sorted { places[$0.id] ?? -1 < places[$1.id] ?? -1 }.map {
+                    transaction in
+                    Model.Entry(
+                        transaction, bookings, invoice: bills.firstIndex { $0.id == transaction.invoiceID })
+                },
+                bills: bills.map { Bill($0) },
+                settled: customer.settledThrough.map { Model.day($0) })
+        }
+    }
+}
+
 extension Books.Account {
     init(_ account: Model.Account, _ model: Model) {
         self.init(

@@ -55,10 +55,11 @@ struct History {
     var random: SeededGenerator
     /// The time of the latest command.
     private(set) var now: Timestamp = .at("2025-01-01T00:00:00Z")
-    /// The catalog as it now is: its zones' rules change.
-    private(set) var catalog = Self.catalog
+    /// The catalog as it now is: its zones' rules change, and what is still to come of what it sells.
+    var catalog = Self.catalog
+    var prices = Self.prices
     private var commands = 0
-    private let customers: Int
+    let customers: Int
     /// How many in a hundred commands are late, by up to a day.
     private let latePercent: Int
 
@@ -68,8 +69,8 @@ struct History {
         self.latePercent = latePercent
     }
 
-    private mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
-    private mutating func pick<Element>(_ elements: [Element]) -> Element {
+    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &random) < percent }
+    mutating func pick<Element>(_ elements: [Element]) -> Element {
         elements[Int.random(in: 0..<elements.count, using: &random)]
     }
 
@@ -96,28 +97,6 @@ struct History {
         return CommandEnvelope(
             key: CommandKey(source: "history", id: "\(commands)"), publisher: publisher,
             effectiveAt: now.adding(.seconds(-late)), command: command)
-    }
-
-    /// Now and then the rules of a partner's zone change, at whatever time of day and month: it is told by another zone's
-    /// file from then on, up to a whole day to the west or to the east.
-    ///
-    /// - Returns: whether they did; the catalog is another one then.
-    mutating func changeZone() -> Bool {
-        guard Int.random(in: 0..<40 * customers, using: &random) == 0 else { return false }
-        let id = pick(["acme", "bravo", "cobalt"])
-        let name = pick([
-            "Europe/Berlin", "Atlantic/Azores", "America/New_York", "Asia/Tokyo", "Pacific/Apia", "Pacific/Pago_Pago",
-        ])
-        guard let zone = BillingZone(name) else { return false }
-        catalog = Catalog(
-            version: catalog.version + 1,
-            partners: catalog.partners.values.map { partner in
-                Partner(
-                    id: partner.id, name: partner.name, currency: partner.currency,
-                    zone: partner.id == id ? zone : partner.zone, refundWindowDays: partner.refundWindowDays,
-                    publishers: partner.publishers, resellers: partner.resellers)
-            }, products: Array(catalog.products.values), prices: Self.prices)
-        return true
     }
 
     private mutating func command(for customer: CustomerID, booked: Int) -> Command {
@@ -167,7 +146,7 @@ struct History {
                             quantity: .random(in: 1...(chance(80) ? 3 : 30), using: &random))
                     }, reason: nil, quoteOnly: chance(10)))
         default:
-            return .settle(customer)
+            return .settle(customer, dayIsOver: chance(30))
         }
     }
 

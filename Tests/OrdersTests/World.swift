@@ -1,17 +1,14 @@
 // A small world to test the rules in: a catalog, and a store in memory that units of work are run against.
 
-import Orders
-
+@testable import Orders
 @testable import OrdersSimulation
 
 /// Keeps what units of work change, as the database does, and runs the next one against it.
 struct World {
     var catalog: Catalog
-    private(set) var states: [CustomerID: CustomerState] = [:]
-    private(set) var invoices: [InvoiceID: Invoice] = [:]
+    private(set) var kept = MemoryBooks()
     private(set) var transactions: [Transaction] = []
     private(set) var events: [Event] = []
-    private(set) var invoiceNumbers: [InvoiceSeries: Int64] = [:]
     private var identifiers: SeededGenerator
     private var commands = 0
 
@@ -53,64 +50,33 @@ struct World {
     @discardableResult
     mutating func send(_ envelopes: [CommandEnvelope], now: Timestamp) -> [Event] {
         let source = IdentifierSource(SeededGenerator(seed: identifiers.next()))
-        var numbers = invoiceNumbers
-        while true {
+        // Of all customers: what nothing is said to must stay as it is.
+        let (changes, outcomes) = kept.decide(for: states.keys) { states, numbers in
             var work = UnitOfWork(
-                catalog: catalog, states: states.values.sorted { $0.id < $1.id }, invoiceNumbers: numbers, now: now,
-                identifiers: source)
+                catalog: catalog, states: states, invoiceNumbers: numbers, now: now, identifiers: source)
             var outcomes: [Event] = []
             for envelope in envelopes { outcomes.append(work.decide(envelope)) }
             let changes = work.finish()
-            precondition(changes.missing.invoiceLines.isEmpty, "every open invoice's lines were given")
-            if changes.missing.isEmpty {
-                keep(changes)
-                return outcomes
-            }
-            for series in changes.missing.series { numbers[series] = invoiceNumbers[series, default: 0] }
-        }
-    }
-
-    private mutating func keep(_ changes: Changes) {
-        for customer in changes.customers {
-            states[customer.id, default: CustomerState(id: customer.id)].customer = customer
-        }
-        for subscription in changes.subscriptions {
-            states[subscription.customerID]?.subscriptions[subscription.id] = subscription
-        }
-        for invoice in changes.invoices {
-            invoices[invoice.id] = invoice
-            if invoice.state == .open {
-                states[invoice.customerID]?.openInvoice = invoice
-            } else if states[invoice.customerID]?.openInvoice?.id == invoice.id {
-                states[invoice.customerID]?.openInvoice = nil
-            }
+            return (changes, (changes, outcomes))
         }
         transactions += changes.transactions
-        for transaction in changes.transactions {
-            states[transaction.customerID]?.charges[transaction.id] = Charge(
-                transaction: transaction, refundedQuantity: 0)
-            if let charge = transaction.reverses {
-                states[transaction.customerID]?.charges[charge]?.refundedQuantity += transaction.quantity ?? 0
-            }
-        }
-        for id in Set(changes.transactions.map(\.customerID)).union(changes.invoices.map(\.customerID)) {
-            let open = states[id]?.openInvoice?.id
-            states[id]?.openInvoiceLines = open == nil ? [] : transactions.filter { $0.invoiceID == open }
-        }
-        invoiceNumbers.merge(changes.invoiceNumbers) { _, new in new }
         events += changes.events
+        return outcomes
     }
 
     /// Makes every stored instant at which the clock is to look wrong.
     mutating func shiftHints(by duration: Duration) {
         for id in states.keys {
-            if let at = states[id]?.openInvoice?.dueAt { states[id]?.openInvoice?.dueAt = at.adding(duration) }
+            if let at = states[id]?.openInvoice?.dueAt { kept.states[id]?.openInvoice?.dueAt = at.adding(duration) }
             for subscription in states[id]?.subscriptions.values.map(\.self) ?? [] {
-                states[id]?.subscriptions[subscription.id]?.dueAt = subscription.dueAt?.adding(duration)
+                kept.states[id]?.subscriptions[subscription.id]?.dueAt = subscription.dueAt?.adding(duration)
             }
         }
     }
 
+    var states: [CustomerID: CustomerState] { kept.states }
+    var invoices: [InvoiceID: Invoice] { kept.invoices }
+    var invoiceNumbers: [InvoiceSeries: Int64] { kept.invoiceNumbers }
     var customer: Customer? { states[.first]?.customer }
     var openInvoice: Invoice? { states[.first]?.openInvoice }
     func subscription(_ number: Int = 1) -> Subscription? { states[.first]?.subscriptions[.number(number)] }
