@@ -133,6 +133,7 @@ let package = Package(
                 "AMQP", "PostgreSQL", "Orders", "OrdersSimulation", "OrderContract", "OrderStore", "OrderWorker",
                 .product(name: "Logging", package: "swift-log"),
             ],
+            exclude: ["EarlierRelease"],
             swiftSettings: settings),
         .testTarget(
             name: "OperationsTests",

@@ -31,6 +31,10 @@ public enum OrderMigrations {
     /// The program's own: the schema's version that it was written for.
     static let program = all.map(\.version).max() ?? 0
 
+    /// The latest migration that came with other business rules: what was decided before it was applied was decided by
+    /// an earlier release's.
+    static let rules = 10
+
     private static func text(_ bytes: [UInt8]) -> String {
         String(decoding: bytes, as: UTF8.self)
     }

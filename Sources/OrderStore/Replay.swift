@@ -9,6 +9,9 @@ public struct ReplayDifference: Sendable, Hashable {
     public let customerID: CustomerID
     /// A sentence.
     public let description: String
+    /// Whether the command was decided by an earlier release, which had other rules, or the difference may follow from one
+    /// that was.
+    public let isOfEarlierRelease: Bool
 }
 
 /// What came of a replay.
@@ -19,18 +22,23 @@ public struct ReplayResult: Sendable {
     public internal(set) var skipped = 0
     /// How many commands were decided again.
     public internal(set) var commands = 0
-    /// The differences, as many as were asked for.
+    /// The differences, as many as were asked for; those that are nobody's but this program's first.
     public internal(set) var differences: [ReplayDifference] = []
-    /// How many differences there are.
+    /// How many differences there are, without those of earlier releases.
     public internal(set) var differenceCount = 0
+    /// How many differences were made by other rules of an earlier release.
+    public internal(set) var earlierCount = 0
+    /// When this release's rules came into force; nil in a database that never had others.
+    public internal(set) var rulesSince: Timestamp?
 }
 
 /// Decides the commands of each customer again, in the order of their outcomes, by the rules of this program and the
 /// catalog as it now is, and compares outcomes, transactions, invoices, subscriptions and the customer's row.
 ///
-/// The catalog's prices and what it sells never change for a date that has passed. What an earlier version of this program
-/// decided by other rules, and what depended on a partner's settings that were changed since, is a difference too. A
-/// customer is replayed from its first command; one whose creation is no longer in the inbox can't be.
+/// The catalog's prices and what it sells never change for a date that has passed. What depended on a partner's settings
+/// that were changed since is a difference too. What was decided before the schema came to this release's rules, and what
+/// may follow from it, is told apart: an earlier release decided by others. A customer is replayed from its first command;
+/// one whose creation is no longer in the inbox can't be.
 public struct Replay: Sendable {
     private let connection: Connection
 
@@ -50,6 +58,10 @@ public struct Replay: Sendable {
         let catalog = try await CatalogStore(connection: connection).load()
         var result = ReplayResult()
         try await connection.readingSnapshot(during: "replaying the inbox") { connection in
+            if let row = try await connection.query(Self.rulesSince).first {
+                var column = ColumnReader(row)
+                result.rulesSince = try column.optionalTimestamp()
+            }
             var entries: [InboxEntry] = []
             try await connection.stream(InboxTable.byCustomer, chunk: 500) { rows in
                 for row in rows {
@@ -67,6 +79,14 @@ public struct Replay: Sendable {
         return result
     }
 
+    /// When the latest rules came, where the books are older.
+    private static let rulesSince = Statement(
+        name: "replay rules",
+        """
+        SELECT max(applied_at) FROM schema_migrations
+        WHERE version = $1 AND (SELECT min(received_at) FROM inbox) < applied_at
+        """, [.int8(Int64(OrderMigrations.rules))])
+
     /// Replays one customer's commands.
     private nonisolated(nonsending) static func replay(
         _ entries: [InboxEntry], _ catalog: Catalog, _ limit: Int, _ result: inout ReplayResult,
@@ -81,15 +101,18 @@ public struct Replay: Sendable {
             return
         }
         let stored = try await ReplayedCustomer.Stored(of: first.entry.customerID, on: connection)
-        var customer = ReplayedCustomer(first.entry.customerID, catalog: catalog, stored: stored)
+        var customer = ReplayedCustomer(
+            first.entry.customerID, catalog: catalog, stored: stored, rulesSince: result.rulesSince)
         for (_, entry) in numbered { customer.decide(entry) }
         let differences = customer.finish()
         result.customers += 1
         result.commands += numbered.count
-        result.differenceCount += differences.count
-        for text in differences.prefix(max(0, limit - result.differences.count)) {
-            result.differences.append(ReplayDifference(customerID: first.entry.customerID, description: text))
-        }
+        let own = differences.count { !$0.isOfEarlierRelease }
+        result.differenceCount += own
+        result.earlierCount += differences.count - own
+        let all = result.differences + differences
+        result.differences = Array(
+            (all.filter { !$0.isOfEarlierRelease } + all.filter(\.isOfEarlierRelease)).prefix(limit))
     }
 }
 

@@ -41,48 +41,60 @@ struct ReplayedCustomer {
 
     private let catalog: Catalog
     private let stored: Stored
-    private var state: CustomerState
-    private var invoices: [InvoiceID: Invoice] = [:]
+    private let id: CustomerID
+    private var books = MemoryBooks()
     private var unmatched: [Mark: [Transaction]]
+    /// The subscriptions of the stored transactions.
+    private let charges: [TransactionID: SubscriptionID]
     private let decoder = CommandDecoder()
-    private var differences: [String] = []
+    private let rulesSince: Timestamp?
+    private var differences: [ReplayDifference] = []
+    /// Whether an earlier release is deciding.
+    private var isEarlier = false
+    /// What an earlier release left otherwise than this one would have: what comes of it later differs too.
+    private var leftOtherwise: Set<SubscriptionID> = []
 
-    init(_ id: CustomerID, catalog: Catalog, stored: Stored) {
+    /// - Parameter rulesSince: before when an earlier release decided.
+    init(_ id: CustomerID, catalog: Catalog, stored: Stored, rulesSince: Timestamp?) {
+        self.rulesSince = rulesSince
         self.catalog = catalog
         self.stored = stored
-        state = CustomerState(id: id)
+        self.id = id
         unmatched = Dictionary(grouping: stored.transactions.reversed()) { Mark($0) }
+        charges = Dictionary(
+            stored.transactions.map { ($0.id, $0.subscriptionID) }, uniquingKeysWith: { first, _ in first })
     }
 
     // MARK: Deciding
 
     /// Decides a command at the time at which it was decided before.
     mutating func decide(_ entry: InboxEntry) {
+        isEarlier = isEarlierRelease(at: entry.receivedAt)
         let name = "the command \(entry.key.command.id) of \(entry.key.command.source)"
         guard let type = CommandType(rawValue: entry.type),
             let command = decoder.decodeStored(type: type, data: entry.data)
         else {
-            differences.append("\(name) can't be read any more")
-            return
+            return note("\(name) can't be read any more", [])
         }
         let envelope = CommandEnvelope(
             key: entry.key.command, publisher: publisher(of: entry), effectiveAt: entry.effectiveAt, command: command)
-        var numbers: [InvoiceSeries: Int64] = [:]
-        while true {
+        // Which numbers the invoices get depends on other customers.
+        let (changes, outcome) = books.decide(for: [id]) { states, numbers in
             var work = UnitOfWork(
-                catalog: catalog, states: [state], invoiceNumbers: numbers, now: entry.receivedAt,
+                catalog: catalog, states: states, invoiceNumbers: numbers, now: entry.receivedAt,
                 identifiers: IdentifierSource())
             let outcome = work.decide(envelope)
             let changes = work.finish()
-            let missing = changes.missing.series.filter { numbers[$0] == nil }
-            if missing.isEmpty {
-                if outcome.type != entry.outcome.type {
-                    differences.append("\(name) comes to \(outcome.type.rawValue), not \(entry.outcome.type.rawValue)")
-                }
-                return keep(changes)
-            }
-            // Which numbers the invoices get depends on other customers.
-            for series in missing { numbers[series] = 0 }
+            return (changes, (changes, outcome))
+        }
+        if outcome.type != entry.outcome.type {
+            note(
+                "\(name) comes to \(outcome.type.rawValue), not \(entry.outcome.type.rawValue)",
+                command.subscriptionIDs + command.transactionIDs.compactMap { charges[$0] })
+        }
+        for made in changes.transactions {
+            let found = match(made)
+            books.know(made, as: found)
         }
     }
 
@@ -97,38 +109,27 @@ struct ReplayedCustomer {
         }
     }
 
-    private mutating func keep(_ changes: Changes) {
-        state.customer = changes.customers.last ?? state.customer
-        for subscription in changes.subscriptions { state.subscriptions[subscription.id] = subscription }
-        for invoice in changes.invoices {
-            invoices[invoice.id] = invoice
-            if invoice.state == .open {
-                if state.openInvoice?.id != invoice.id { state.openInvoiceLines = [] }
-                state.openInvoice = invoice
-            } else if state.openInvoice?.id == invoice.id {
-                state.openInvoice = nil
-                state.openInvoiceLines = nil
-            }
-        }
-        for transaction in changes.transactions {
-            if transaction.invoiceID != nil, transaction.invoiceID == state.openInvoice?.id {
-                state.openInvoiceLines?.append(transaction)
-            }
-            let kept = match(transaction)
-            state.charges[kept.id] = Charge(transaction: kept, refundedQuantity: 0)
-            if let charge = kept.reverses { state.charges[charge]?.refundedQuantity += kept.quantity ?? 0 }
-        }
-    }
-
     // MARK: Comparing
+
+    private func isEarlierRelease(at time: Timestamp) -> Bool { rulesSince.map { time < $0 } ?? false }
+
+    /// Notes a difference that concerns some subscriptions.
+    private mutating func note(_ text: String, _ subscriptions: [SubscriptionID], isEarlier: Bool? = nil) {
+        let isEarlier = isEarlier ?? self.isEarlier
+        if isEarlier { leftOtherwise.formUnion(subscriptions) }
+        differences.append(
+            ReplayDifference(
+                customerID: id, description: text,
+                isOfEarlierRelease: isEarlier || !leftOtherwise.isDisjoint(with: subscriptions)))
+    }
 
     /// The stored transaction in place of the one that was made; the latter where there is none.
     private mutating func match(_ made: Transaction) -> Transaction {
         guard let found = unmatched[Mark(made)]?.popLast() else {
-            differences.append("the \(Self.name(made)) isn't stored")
+            note("the \(Self.name(made)) isn't stored", [made.subscriptionID])
             return made
         }
-        let month = made.invoiceID.flatMap { invoices[$0]?.start }
+        let month = made.invoiceID.flatMap { books.invoices[$0]?.start }
         compare("the amount", of: found, made.amount, found.amount)
         compare("the quantity", of: found, made.quantity, found.quantity)
         compare("the unit price", of: found, made.unitPrice, found.unitPrice)
@@ -146,9 +147,9 @@ struct ReplayedCustomer {
     ) {
         guard made != stored else { return }
         func text(_ value: Value?) -> String { value.map { "\($0)" } ?? "none" }
-        differences.append(
+        note(
             "\(what) of the \(Self.name(transaction)), transaction \(transaction.id), comes to \(text(made)), "
-                + "not \(text(stored))")
+                + "not \(text(stored))", [transaction.subscriptionID])
     }
 
     private static func name(_ transaction: Transaction) -> String {
@@ -159,27 +160,36 @@ struct ReplayedCustomer {
 
     /// Compares what the customer has in the end.
     ///
-    /// - Returns: all differences, a sentence each.
-    consuming func finish() -> [String] {
+    /// - Returns: all differences.
+    consuming func finish() -> [ReplayDifference] {
         for transaction in unmatched.values.flatMap(\.self).sorted(by: { $0.id < $1.id }) {
-            differences.append("the stored \(Self.name(transaction)), transaction \(transaction.id), isn't made")
+            // Settled or done at the earliest at its own time, and at the latest with the command that it names.
+            note(
+                "the stored \(Self.name(transaction)), transaction \(transaction.id), isn't made",
+                [transaction.subscriptionID], isEarlier: isEarlierRelease(at: transaction.at))
         }
-        var customer = state.customer
+        // What follows from all that the customer has.
+        isEarlier = differences.contains(where: \.isOfEarlierRelease)
+        let state = books.states[id]
+        var customer = state?.customer
         // How many events there were depends on which commands came together.
         if let sequence = stored.customer?.sequence { customer?.sequence = sequence }
-        if customer != stored.customer { differences.append("the customer's row differs") }
-        for id in Set(state.subscriptions.keys).union(stored.subscriptions.keys).sorted() {
-            let made = state.subscriptions[id]?.settled
+        if customer != stored.customer { note("the customer's row differs", []) }
+        for id in Set((state?.subscriptions ?? [:]).keys).union(stored.subscriptions.keys).sorted() {
+            let made = state?.subscriptions[id]?.settled
             if made != stored.subscriptions[id]?.settled {
-                differences.append("the subscription \(id) differs: its state, period, auto-renewal or inventory")
+                note(
+                    "the subscription \(id) differs: its state, period, auto-renewal or inventory", [id],
+                    isEarlier: leftOtherwise.contains(id))
             }
         }
-        let months = Dictionary(invoices.values.map { ($0.start, $0.line) }, uniquingKeysWith: { first, _ in first })
+        let months = Dictionary(
+            books.invoices.values.map { ($0.start, $0.line) }, uniquingKeysWith: { first, _ in first })
         for month in Set(months.keys).union(stored.invoices.keys).sorted() where months[month] != stored.invoices[month]
         {
-            differences.append(
+            note(
                 "the invoice of \(month.description.prefix(7)) comes to \(months[month] ?? "nothing"), not "
-                    + "\(stored.invoices[month] ?? "nothing")")
+                    + "\(stored.invoices[month] ?? "nothing")", [])
         }
         return differences
     }

@@ -19,9 +19,11 @@ struct AuditCommand: AsyncParsableCommand {
 
             With --replay the commands that are kept in the inbox are decided again as well, customer by customer from the \
             first command on, and each difference to what is stored is named. A customer whose creation is no longer kept is \
-            passed over. What an earlier version decided by other rules, and what depended on a partner's settings that were \
-            changed since, is a difference too. With --json the object has a member replay: customers, skipped, commands, \
-            differences (how many there are) and examples (customerId, difference).
+            passed over. What depended on a partner's settings that were changed since is a difference too. What was decided \
+            by an earlier release, before the schema was migrated to this one's rules, and what may follow from that, is \
+            counted apart and breaks nothing: this one would decide it otherwise. With --json the object has a member replay: \
+            customers, skipped, commands, differences (how many there are), earlierDifferences (how many are an earlier \
+            release's), rulesSince (when its time ended) and examples (customerId, difference, earlierRelease).
             """)
 
     @Flag(help: "Print one JSON object.") var json = false
@@ -77,10 +79,19 @@ struct AuditCommand: AsyncParsableCommand {
         let extent = "\(replayed.commands) commands of \(replayed.customers) customers decided again"
         let skipped = replayed.skipped == 0 ? "" : "; \(replayed.skipped) customers began before what is kept"
         let name = "replay".padded(to: 22)
-        if replayed.differenceCount == 0 { return "ok      \(name) \(extent): no difference\(skipped)." }
-        var lines = ["BROKEN  \(name) \(extent): \(replayed.differenceCount) differences\(skipped)."]
-        lines += replayed.differences.map { "          customer \($0.customerID): \($0.description)" }
-        let others = replayed.differenceCount - replayed.differences.count
+        let earlier =
+            replayed.earlierCount == 0
+            ? ""
+            : "; \(replayed.earlierCount) differences of what an earlier release decided"
+                + (replayed.rulesSince.map { " before \($0)" } ?? "")
+        let own = replayed.differenceCount == 0 ? "no difference" : "\(replayed.differenceCount) differences"
+        let state = replayed.differenceCount == 0 ? "ok    " : "BROKEN"
+        var lines = ["\(state)  \(name) \(extent): \(own)\(earlier)\(skipped)."]
+        lines += replayed.differences.map { difference in
+            let whose = difference.isOfEarlierRelease ? " (an earlier release's)" : ""
+            return "          customer \(difference.customerID): \(difference.description)\(whose)"
+        }
+        let others = replayed.differenceCount + replayed.earlierCount - replayed.differences.count
         if others > 0 { lines.append("          and \(others) more") }
         return lines.joined(separator: "\n")
     }
@@ -122,10 +133,13 @@ struct AuditCommand: AsyncParsableCommand {
                     writer.member("skipped", Int64(replayed.skipped))
                     writer.member("commands", Int64(replayed.commands))
                     writer.member("differences", Int64(replayed.differenceCount))
+                    writer.member("earlierDifferences", Int64(replayed.earlierCount))
+                    writer.member("rulesSince", ifPresent: replayed.rulesSince?.description)
                     writer.member("examples", replayed.differences) { writer, difference in
                         writer.object { writer in
                             writer.member("customerId", difference.customerID.description)
                             writer.member("difference", difference.description)
+                            writer.member("earlierRelease", difference.isOfEarlierRelease)
                         }
                     }
                 }

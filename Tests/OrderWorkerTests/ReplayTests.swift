@@ -11,7 +11,11 @@ import Testing
     private static let customer = Lab.customer(1)
 
     /// Books of one customer with two orders, and what a replay finds after a change of them.
-    private static func differences(after sql: String) async throws -> (found: [String], result: ReplayResult?) {
+    ///
+    /// - Parameter rulesSince: when this release's rules came.
+    private static func differences(
+        after sql: String, rulesSince: String = "2020-01-01"
+    ) async throws -> (found: [String], result: ReplayResult?) {
         var result: ReplayResult?
         try await TestDatabase.withDatabase { connect in
             let lab = try await Lab(connect())
@@ -20,10 +24,16 @@ import Testing
                 Lab.order(customer, subscription: Lab.subscription(1), id: "order-1"),
                 Lab.order(customer, subscription: Lab.subscription(1), id: "order-again"),
             ])
-            _ = try await lab.commit([Lab.order(customer, subscription: Lab.subscription(2), id: "order-2")])
+            _ = try await lab.commit(
+                [Lab.order(customer, subscription: Lab.subscription(2), id: "order-2")],
+                now: Timestamp(microseconds: 1_790_000_000_000_000 + 86_400_000_000))
             await lab.store.connection.close()
             let connection = try await connect()
-            try await connection.execute(script: "SET session_replication_role = replica; \(sql)")
+            try await connection.execute(
+                script: """
+                    SET session_replication_role = replica; \(sql);
+                    UPDATE schema_migrations SET applied_at = '\(rulesSince)'
+                    """)
             result = try await Replay(connection: connection).run(limit: 10)
             await connection.close()
         }
@@ -71,6 +81,30 @@ import Testing
         let (found, result) = try await Self.differences(after: sql)
         #expect(found.count == expected.count && result?.differenceCount == expected.count, "\(found)")
         for (text, beginning) in zip(found, expected) { #expect(text.hasPrefix(beginning)) }
+    }
+
+    @Test(
+        "What an earlier release decided, and what follows from it, is told apart from what was changed since",
+        arguments: [
+            ("UPDATE transactions SET amount = amount - 1 WHERE command_id = 'order-1'", 0, 1),
+            ("UPDATE subscriptions SET auto_renewal = true WHERE subscription_id = '\(Lab.subscription(1))'", 1, 0),
+            (
+                "UPDATE transactions SET date = date - 1 WHERE command_id = 'order-1'; "
+                    + "UPDATE subscriptions SET auto_renewal = true WHERE subscription_id = '\(Lab.subscription(1))'",
+                0, 2
+            ),
+            (
+                "UPDATE transactions SET date = date - 1 WHERE command_id = 'order-1'; "
+                    + "UPDATE transactions SET amount = amount - 1 WHERE command_id = 'order-2'", 1, 1
+            ),
+            ("DELETE FROM transactions WHERE command_id = 'order-2'", 2, 0),
+        ])
+    func earlierRelease(_ sql: String, own: Int, earlier: Int) async throws {
+        // Between the two orders.
+        let (_, result) = try await Self.differences(after: sql, rulesSince: "2026-09-22T00:00:00Z")
+        #expect(result?.differenceCount == own && result?.earlierCount == earlier, "\(String(describing: result))")
+        #expect(result?.rulesSince?.description == "2026-09-22T00:00:00Z")
+        #expect(result?.differences.map(\.isOfEarlierRelease).first == (own == 0))
     }
 
     @Test("A customer whose creation isn't kept any more is passed over")

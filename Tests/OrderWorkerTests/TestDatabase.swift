@@ -32,17 +32,26 @@ enum TestDatabase {
         catalog: CatalogFile? = nil,
         _ body: (_ connect: @escaping @Sendable () async throws -> Connection) async throws -> Void
     ) async throws {
-        let name = "test_\(UInt64.random(in: 0 ... .max))"
-        let url = try address("ADMIN_DATABASE_URL")
-        let admin = try await connect(url)
-        do {
-            try await admin.execute(script: "CREATE DATABASE \(name)")
-            let first = try await connect(url, database: name)
+        try await withEmptyDatabase { connect in
+            let first = try await connect()
             _ = try await Migrator(migrations: OrderMigrations.all).apply(on: first)
             let changes = try await CatalogStore(connection: first).apply(
                 catalog ?? TestCatalog.file(), dryRun: false)
             #expect(!changes.changes.isEmpty)
             await first.close()
+            try await body(connect)
+        }
+    }
+
+    /// Runs `body` with connections to a new database without a schema.
+    static func withEmptyDatabase(
+        _ body: (_ connect: @escaping @Sendable () async throws -> Connection) async throws -> Void
+    ) async throws {
+        let name = "test_\(UInt64.random(in: 0 ... .max))"
+        let url = try address("ADMIN_DATABASE_URL")
+        let admin = try await connect(url)
+        do {
+            try await admin.execute(script: "CREATE DATABASE \(name)")
             try await body { try await connect(url, database: name) }
         } catch {
             try? await admin.execute(script: "DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
