@@ -65,7 +65,7 @@ extension LoadedBatch {
     ) {
         self.init(
             catalogVersion: catalogVersion, known: known, postponed: [], partitions: [:], undrained: [], barrier: 0,
-            fences: [], parked: [:], states: states, invoiceNumbers: invoiceNumbers)
+            fences: [], parked: [:], states: states, incomplete: [], invoiceNumbers: invoiceNumbers)
     }
 }
 

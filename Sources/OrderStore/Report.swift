@@ -105,17 +105,24 @@ public struct Report: Sendable {
         ORDER BY DAY, t.date, t.at, t.customer_id, t.transaction_id
         """
 
-    /// The invoices whose month has a day in common with the dates. An open one has no kind yet.
+    /// The invoices whose month has a day in common with the dates. The kind of an open one is that of its present total.
+    /// The resellers are the lines' own, whoever manages the customer now; where one is asked for, lines and amount are those
+    /// of its lines.
     private static let invoices = """
-        SELECT i.period_start, i.period_end, i.period_end, i.kind, i.series, i.number, i.state, c.partner_id,
-               i.customer_id, c.company_name, c.reseller_id, r.name, coalesce(lines.count, 0), i.currency, i.total,
-               i.version, i.invoice_id
+        SELECT i.period_start, i.period_end, i.period_end,
+               coalesce(i.kind, CASE WHEN i.total < 0 THEN 'creditNote' ELSE 'invoice' END), i.series, i.number, i.state,
+               c.partner_id, i.customer_id, c.company_name, lines.resellers, lines.names, coalesce(lines.count, 0),
+               i.currency, coalesce(lines.amount, 0), i.total, i.version, i.invoice_id
         FROM invoices i JOIN customers c USING (customer_id)
-        LEFT JOIN resellers r ON r.partner_id = c.partner_id AND r.reseller_id = c.reseller_id
-        LEFT JOIN (SELECT customer_id, invoice_id, count(*) AS count FROM transactions
-                   WHERE invoice_id IS NOT NULL AND ($1::uuid IS NULL OR customer_id = $1)
-                   GROUP BY customer_id, invoice_id) AS lines USING (customer_id, invoice_id)
-        WHERE ($1::uuid IS NULL OR i.customer_id = $1) AND ($2::text IS NULL OR c.reseller_id = $2)
+        LEFT JOIN (SELECT t.customer_id, t.invoice_id, count(*) AS count, sum(t.amount)::bigint AS amount,
+                          string_agg(DISTINCT t.reseller_id, ', ') AS resellers,
+                          string_agg(DISTINCT r.name, ', ') AS names
+                   FROM transactions t JOIN customers c USING (customer_id)
+                   LEFT JOIN resellers r ON r.partner_id = c.partner_id AND r.reseller_id = t.reseller_id
+                   WHERE t.invoice_id IS NOT NULL AND ($1::uuid IS NULL OR t.customer_id = $1)
+                     AND ($2::text IS NULL OR t.reseller_id = $2)
+                   GROUP BY t.customer_id, t.invoice_id) AS lines USING (customer_id, invoice_id)
+        WHERE ($1::uuid IS NULL OR i.customer_id = $1) AND ($2::text IS NULL OR lines.count > 0)
           AND ($3::text IS NULL OR c.partner_id = $3)
           AND ($4::date IS NULL OR i.period_end > $4) AND ($5::date IS NULL OR i.period_start <= $5)
         ORDER BY i.period_start, c.partner_id, i.kind, i.number NULLS LAST, i.customer_id, i.invoice_id
@@ -165,7 +172,7 @@ public struct Report: Sendable {
         case .invoices:
             try reader.take(
                 .date, .date, .date, .text, .text, .integer, .text, .text, .id, .text, .text, .text, .integer)
-            try reader.take(.currency, .money)
+            try reader.take(.currency, .money, .money)
             reader.putCurrency()
             try reader.take(.integer, .id)
         case .subscriptions, .upcoming:

@@ -83,6 +83,7 @@ extension ReportKind {
             partner,
         ] + customer + [
             ReportColumn("lines", "lines", width: 6, rank: 12),
+            ReportColumn("amount", "of its lines", width: 18, rank: 18, isSummed: true),
             ReportColumn("total", "total", width: 18, rank: 2, isSummed: true), currency, ReportColumn("version"),
             ReportColumn("invoiceId", "invoice", width: 36, rank: 42),
         ]

@@ -43,12 +43,15 @@ extension Report {
             WHERE ($1::uuid IS NULL OR c.customer_id = $1) AND ($2::text IS NULL OR c.reseller_id = $2)
               AND ($3::text IS NULL OR c.partner_id = $3)
               AND (c.customer_id IN (SELECT customer_id FROM invoices WHERE state = 'open')
-                   OR c.customer_id IN (SELECT customer_id FROM subscriptions WHERE due_at <= $4))
+                   OR c.customer_id IN (SELECT customer_id FROM subscriptions WHERE due_at <= $4)
+                   OR c.customer_id IN (SELECT customer_id FROM subscriptions
+                                        WHERE state = 'suspended' AND auto_renewal AND period_end <= $5))
             ORDER BY c.partner_id, c.customer_id
             """,
             [
                 .uuid(filter.customer.map { ($0.high, $0.low) }), .text(filter.reseller), .text(filter.partner),
-                .timestamptz(horizon.microseconds),
+                // By the day too, in the easternmost zone: what doesn't end by its partner's last day is left out later.
+                .timestamptz(horizon.microseconds), .date(horizon.latestDate.days),
             ])
     }
 
@@ -62,6 +65,7 @@ extension Report {
             InvoiceTable.loadOpen(ids), SubscriptionTable.load(customers: ids, named: [], charges: [], dueBy: latest),
             // Whenever they are due: the lines of every open invoice.
             TransactionTable.loadDueInvoiceLines(ids, dueBy: Timestamp(microseconds: .max)),
+            SubscriptionTable.loadSuspended(of: ids, endingBy: latest.latestDate),
         ])
         var states: [CustomerID: CustomerState] = [:]
         for customer in customers { states[customer.id] = CustomerState(id: customer.id, customer: customer) }
@@ -69,13 +73,21 @@ extension Report {
         for subscription in try results[1].map(SubscriptionTable.read) {
             states[subscription.customerID]?.subscriptions[subscription.id] = subscription
         }
-        let booked = Dictionary(grouping: try results[2].map(TransactionTable.read), by: \.customerID)
+        let booked = Dictionary(
+            grouping: try results[2].compactMap { try TransactionTable.readDueLine($0).line }, by: \.customerID)
         let expected = ends(of: Array(states.values), horizons, latest, catalog)
+        let waiting = Dictionary(grouping: try results[3].map(SubscriptionTable.read), by: \.customerID)
         return customers.flatMap { customer -> [[ReportValue]] in
             let reseller = customer.resellerID.flatMap { catalog.partners[customer.partnerID]?.resellers[$0] }
             let month = states[customer.id]?.openInvoice?.start
             let lines = (booked[customer.id] ?? []).map { UpcomingLine($0, .booked, month: month ?? $0.date) }
-            return (lines + (expected[customer.id] ?? [])).filter(isAskedFor).map {
+            let last = horizons[customer.partnerID].flatMap { horizon in
+                catalog.partners[customer.partnerID]?.zone.date(of: horizon)
+            }
+            let suspended = (waiting[customer.id] ?? []).filter { $0.period.end <= last ?? $0.period.end }
+            return (lines + (expected[customer.id] ?? []) + suspended.map { UpcomingLine(suspended: $0) }).filter(
+                isAskedFor
+            ).map {
                 $0.row(of: customer, reseller, productName: catalog.products[$0.product]?.name)
             }
         }
@@ -117,6 +129,8 @@ private struct UpcomingLine {
         case dropped
         /// The subscription will expire.
         case expires
+        /// The subscription stays suspended past its end, until it is enabled.
+        case waits
     }
 
     let state: State
@@ -144,6 +158,14 @@ private struct UpcomingLine {
         unitPrice = transaction.unitPrice.map { Money(amount: $0, currency: transaction.amount.currency) }
         cost = transaction.amount
         transactionID = state == .booked ? transaction.id : nil
+    }
+
+    /// A subscription with auto-renewal that is suspended at its end.
+    init(suspended subscription: Subscription) {
+        self.init(
+            state: .waits, date: subscription.period.end, subscriptionID: subscription.id,
+            product: subscription.product, action: .enablement)
+        reason = "It is suspended: enabling it begins a new period that day, at that day's prices."
     }
 
     init(

@@ -40,19 +40,7 @@ enum SubscriptionTable {
                      ORDER BY period_end, subscription_id LIMIT $8) AS s
                  ORDER BY c.place, s.period_end, s.subscription_id LIMIT $8)
             )
-            SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
-                   s.period_start, s.period_end, s.auto_renewal, s.due_at, s.anchor_index, s.anchor_start, i.types,
-                   i.quantities, i.renewal_quantities, wanted.is_due
-            FROM (SELECT customer_id, subscription_id, bool_or(is_due) AS is_due FROM wanted GROUP BY 1, 2) AS wanted
-            CROSS JOIN LATERAL (
-                SELECT * FROM subscriptions
-                WHERE customer_id = wanted.customer_id AND subscription_id = wanted.subscription_id OFFSET 0) AS s
-            CROSS JOIN LATERAL (
-                SELECT coalesce(array_agg(certificate_type), '{}') AS types,
-                       coalesce(array_agg(quantity), '{}') AS quantities,
-                       coalesce(array_agg(coalesce(renewal_quantity, -1)), '{}') AS renewal_quantities
-                FROM inventory
-                WHERE customer_id = s.customer_id AND subscription_id = s.subscription_id) AS i
+            \(select)
             """,
             [
                 .identifiers(named.map(\.0)), .identifiers(named.map(\.1)), .identifiers(charges.map(\.0)),
@@ -60,6 +48,36 @@ enum SubscriptionTable {
                 .date(now.latestDate.days), .int8(Int64(limit)),
             ])
     }
+
+    /// The subscriptions with auto-renewal that are suspended and whose period ends by a day.
+    static func loadSuspended(of customers: [CustomerID], endingBy day: CalendarDate) -> Statement {
+        Statement(
+            name: "load suspended subscriptions",
+            """
+            WITH wanted AS (
+                SELECT customer_id, subscription_id, false AS is_due FROM subscriptions
+                WHERE customer_id = ANY ($1::uuid[]) AND state = 'suspended' AND auto_renewal AND period_end <= $2)
+            \(select)
+            ORDER BY s.subscription_id
+            """, [.identifiers(customers), .date(day.days)])
+    }
+
+    /// What is read of the subscriptions in `wanted`.
+    private static let select = """
+        SELECT s.customer_id, s.subscription_id, s.product, s.term, s.state, s.original_start, s.period_index,
+               s.period_start, s.period_end, s.auto_renewal, s.due_at, s.anchor_index, s.anchor_start, i.types,
+               i.quantities, i.renewal_quantities, wanted.is_due
+        FROM (SELECT customer_id, subscription_id, bool_or(is_due) AS is_due FROM wanted GROUP BY 1, 2) AS wanted
+        CROSS JOIN LATERAL (
+            SELECT * FROM subscriptions
+            WHERE customer_id = wanted.customer_id AND subscription_id = wanted.subscription_id OFFSET 0) AS s
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(certificate_type), '{}') AS types,
+                   coalesce(array_agg(quantity), '{}') AS quantities,
+                   coalesce(array_agg(coalesce(renewal_quantity, -1)), '{}') AS renewal_quantities
+            FROM inventory
+            WHERE customer_id = s.customer_id AND subscription_id = s.subscription_id) AS i
+        """
 
     /// Whether the row of ``load(customers:named:charges:dueBy:limit:)`` is of those whose period ends.
     static func readIsDue(_ row: Row) throws -> Bool { try row.bool(.index(16)) }
@@ -162,7 +180,7 @@ enum SubscriptionTable {
 
 extension Timestamp {
     /// The latest date that it is anywhere at this instant: no zone is a day or more ahead of UTC.
-    fileprivate var latestDate: CalendarDate {
+    var latestDate: CalendarDate {
         CalendarDate(days: Int32(clamping: microseconds / 86_400_000_000 + 1))
     }
 }

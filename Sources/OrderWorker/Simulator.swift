@@ -54,19 +54,28 @@ public struct Simulator: Sendable {
     }
 
     private mutating func play(_ messages: [OutgoingMessage], now: Timestamp) -> [Message] {
-        let entries = messages.enumerated().map { index, outgoing in
+        var entries = messages.enumerated().map { index, outgoing in
             admission.read(
                 Delivery(
                     tag: UInt64(index + 1), consumerTag: "", isRedelivered: false, exchange: outgoing.exchange,
                     routingKey: outgoing.routingKey, message: outgoing.message),
                 partition: 0, now: now)
         }
-        let decided = decide(
-            Batch(entries: entries), now: now, identifiers: IdentifierSource(SeededGenerator(seed: identifiers.next())))
-        let published = decided.events.map { entry in
-            entry.event.announcement(correlationID: entry.correlationID, trace: entry.trace)
+        var published: [OutgoingMessage] = []
+        // What is settled in parts takes several batches.
+        while !entries.isEmpty {
+            let decided = decide(
+                Batch(entries: entries), now: now,
+                identifiers: IdentifierSource(SeededGenerator(seed: identifiers.next())))
+            published += decided.events.map { entry in
+                entry.event.announcement(correlationID: entry.correlationID, trace: entry.trace)
+            }
+            published += decided.besides.map(\.message)
+            entries = zip(entries, decided.outcomes).compactMap { entry, outcome in
+                if case .postponed = outcome { entry } else { nil }
+            }
         }
-        return (published + decided.besides.map(\.message)).filter { $0.exchange == Topology.events }.map(\.message)
+        return published.filter { $0.exchange == Topology.events }.map(\.message)
     }
 
     /// Decides a batch as a lane's transaction does, and keeps what comes of it.

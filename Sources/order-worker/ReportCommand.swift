@@ -14,11 +14,13 @@ struct ReportCommand: AsyncParsableCommand {
             REPORTS
               transactions   every change of a subscription, by its date or by the day on which it was booked; \
             --reseller is the one at the time; `total` is that of all the lines of one command, `cost` the line's own
-              invoices       those whose month has a day in common with the dates, with their totals
+              invoices       those whose month has a day in common with the dates, with their totals; --reseller is the \
+            one of their lines, and `lines` and `amount` are then of its lines alone
               subscriptions  those whose present period has a day in common with the dates; `cost` is that of this period
               upcoming       the lines of the open invoices (booked), and what will become of the subscriptions that end \
             up to --to (else the month's end): what renews with the renewal inventories, at the prices that will be in \
-            force (expected), what doesn't (dropped) and what expires (expires), with why
+            force (expected), what doesn't (dropped), what expires (expires) and what stays suspended past its end until it is \
+            enabled (waits), with why
 
             Dates are days in the partner's billing zone, times are UTC. Amounts have decimals in a table and are in \
             minor units in CSV and JSON. A table ends with its sums; on a terminal it is fitted to the width, and names the \
@@ -30,7 +32,8 @@ struct ReportCommand: AsyncParsableCommand {
     @Argument(help: "transactions, invoices, subscriptions or upcoming.") var report: ReportKind
     @Option(help: ArgumentHelp("Only this customer.", valueName: "id"), transform: ReportCommand.customer)
     var customer: CustomerID?
-    @Option(help: ArgumentHelp("Only the customers of this reseller.", valueName: "id")) var reseller: String?
+    @Option(help: ArgumentHelp("Only the customers of this reseller, or its transactions and lines.", valueName: "id"))
+    var reseller: String?
     @Option(help: ArgumentHelp("Only the customers of this partner.", valueName: "id")) var partner: String?
     @Option(help: ArgumentHelp("The first day.", valueName: "date"), transform: ReportCommand.date) var from:
         CalendarDate?

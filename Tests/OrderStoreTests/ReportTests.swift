@@ -182,6 +182,67 @@ import Testing
         }
     }
 
+    @Test("Upcoming shows what stays suspended past its end until it is enabled, and nothing that ends later")
+    func upcomingSuspended() async throws {
+        try await TestDatabase.withDatabase { database in
+            try await database.withConnection { connection in
+                let books = try await Books(connection)
+                try await books.apply(
+                    day: 0,
+                    [
+                        Books.create(1), try Books.order(1, 1, term: "P1M", renews: true, ["ov": 2]),
+                        try Books.order(1, 2, term: "P1M", renews: true, ["ov": 1]),
+                    ])
+                try await books.apply(
+                    day: 1,
+                    [
+                        .suspendSubscription(
+                            SuspendSubscription(
+                                customerID: Books.customer(1), subscriptionID: Books.subscription(1), reason: nil))
+                    ])
+                func rows(_ to: String) async throws -> [String] {
+                    let filter = ReportFilter(from: CalendarDate("2060-04-01"), to: CalendarDate(to))
+                    return try await Self.rows(.upcoming, filter, on: connection).map { row in
+                        ["date", "state", "action", "cost", "reason"].map { row[$0] ?? "-" }.joined(separator: " ")
+                    }
+                }
+                #expect(try await rows("2060-04-09") == [])
+                #expect(
+                    try await rows("2060-04-10") == [
+                        "2060-04-10 expected renewal 1999 -",
+                        "2060-04-10 waits enablement - It is suspended: enabling it begins a new period that day, at that "
+                            + "day's prices.",
+                    ])
+                // Past its end it still waits.
+                try await books.apply(day: 60, by: .worker, [.settle(Books.customer(1))])
+                #expect(try await rows("2060-05-31").contains { $0.hasPrefix("2060-04-10 waits") })
+            }
+        }
+    }
+
+    @Test("Invoices go by the resellers of their lines, whoever manages the customer now; an open one has a kind")
+    func invoicesOfResellers() async throws {
+        try await withBooks { connection in
+            let own = try await Self.rows(.invoices, ReportFilter(reseller: "east"), on: connection)
+            #expect(!own.isEmpty && own.allSatisfy { $0["resellerId"] == "east" })
+            let all = try await Self.rows(.invoices, ReportFilter(), on: connection)
+            #expect(all.allSatisfy { $0["kind"] == "invoice" || $0["kind"] == "creditNote" })
+            #expect(all.contains { $0["state"] == "open" })
+            for invoice in own {
+                let lines = try await connection.query(
+                    Statement(
+                        """
+                        SELECT count(*), sum(amount)::bigint FROM transactions
+                        WHERE invoice_id = $1::text::uuid AND reseller_id = 'east'
+                        """, .text(invoice["invoiceId"])))
+                let line = try #require(lines.first)
+                #expect(try invoice["lines"] == "\(line.int64(0))" && invoice["amount"] == "\(line.int64(1))")
+                let whole = all.first { $0["invoiceId"] == invoice["invoiceId"] }
+                #expect(whole?["total"] == invoice["total"] && whole?["amount"] == whole?["total"])
+            }
+        }
+    }
+
     @Test("Upcoming says what a renewal will drop and what will expire, with why")
     func upcomingDropsAndExpiries() async throws {
         try await TestDatabase.withDatabase { database in
