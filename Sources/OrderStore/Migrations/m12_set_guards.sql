@@ -1,8 +1,8 @@
 -- References and periods are guarded by the statement, not by the row.
 --
 -- A foreign key asks once per row and marks the row that is referred to as locked; the exclusion of periods that overlap
--- kept a GiST index. Together they were two fifths of what the database did for an order. What they refused is refused here,
--- with a look-up per distinct key of a statement. That takes no lock, because what is referred to stays: it is never
+-- kept a GiST index. Together they were about a quarter of what the database did for an order. What they refused is refused
+-- here, with a look-up per distinct key of a statement. That takes no lock, because what is referred to stays: it is never
 -- deleted, and its key never changes. As in guard_new_transactions, OFFSET 0 makes each a look-up, whatever the planner
 -- believes about the size of the tables.
 
